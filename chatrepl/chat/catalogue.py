@@ -1,0 +1,113 @@
+"""ModelCard: what is known of a model, and from where.
+
+Context windows come from the package genai-prices, under the corrections below, under the
+user's own `[models."NAME"]`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_MODEL = "gpt-6-luna"
+"""A current small model that the openai package 3.54 does not announce for shutdown."""
+
+ASSUMED_WINDOW = 4_096
+"""What an unknown model is taken to have, in tokens: the smallest window any chat model had."""
+
+LARGEST_DEFAULT_REPLY = 4_096
+
+# genai-prices 0.2.3 has no window for gpt-3.5-turbo-0301, gives the 16k window of later versions
+# for -0613, and 32,000 for gpt-4-32k. The numbers are those of the API's model list. Azure's plain
+# "gpt-35-turbo" may be either of the 4k versions, so the smaller window is the safe one.
+_CORRECTED_WINDOWS = {
+    "gpt-3.5-turbo-0301": 4_096,
+    "gpt-3.5-turbo-0613": 4_096,
+    "gpt-35-turbo": 4_096,
+    "gpt-35-turbo-0301": 4_096,
+    "gpt-35-turbo-0613": 4_096,
+    "gpt-35-turbo-16k": 16_384,
+    "gpt-4": 8_192,
+    "gpt-4-0314": 8_192,
+    "gpt-4-0613": 8_192,
+    "gpt-4-32k": 32_768,
+    "gpt-4-32k-0314": 32_768,
+    "gpt-4-32k-0613": 32_768,
+}
+
+# They answer 400 to max_tokens and to any temperature but 1; the -chat ones don't reason.
+_REASONING = re.compile(r"^(ft:)?(o[1-9]\d*|gpt-([5-9]|\d\d)(\.\d+)?)(?!.*-chat)(-|:|$)")
+_NEW_NAMES = {"max_tokens": "max_completion_tokens"}
+_REASONING_NAMES = {**_NEW_NAMES, "temperature": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of a model.
+
+    `context_window` and `max_output` are in tokens. `window_known` is False where the window is
+    `ASSUMED_WINDOW`. `encoding` is the user's choice of tiktoken encoding, or None for what
+    tiktoken says of the model. `parameters` maps our parameter names to the server's; an empty
+    name means that the parameter is not sent. Prices are per million tokens in US dollars, as
+    the user set them.
+    """
+
+    name: str
+    context_window: int
+    window_known: bool = True
+    max_output: int | None = None
+    encoding: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    prices: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def default_max_tokens(self) -> int:
+        """How many tokens a reply may have when nobody says: the rest is the prompt's."""
+        largest = self.max_output or LARGEST_DEFAULT_REPLY
+        return max(1, min(LARGEST_DEFAULT_REPLY, self.context_window // 4, largest))
+
+
+def openai_name(model: str) -> str:
+    """Give the name that OpenAI uses: Azure spells gpt-3.5-turbo as gpt-35-turbo."""
+    return model.replace("gpt-35-turbo", "gpt-3.5-turbo", 1)
+
+
+def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say of a model
+    model: str,
+    *,
+    context_window: int | None = None,
+    max_output: int | None = None,
+    encoding: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    prices: Mapping[str, str] | None = None,
+) -> ModelCard:
+    """Look a model up; what the keywords say goes before what is known."""
+    known = context_window or known_window(model)
+    names: dict[str, str] = {}
+    if _REASONING.match(model):
+        names = _REASONING_NAMES
+    elif model.startswith("gpt-5"):  # the -chat ones
+        names = _NEW_NAMES
+    return ModelCard(
+        name=model,
+        context_window=known or ASSUMED_WINDOW,
+        window_known=known is not None,
+        max_output=max_output,
+        encoding=encoding,
+        parameters={**names, **(parameters or {})},
+        prices=prices or {},
+    )
+
+
+def known_window(model: str) -> int | None:
+    """Give a model's context window in tokens, or None when nobody knows it."""
+    if model in _CORRECTED_WINDOWS:
+        return _CORRECTED_WINDOWS[model]
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.2 s
+
+    base = re.sub(r"^ft:([^:]+).*", r"\1", openai_name(model))
+    base = base.rpartition("/")[2]  # OpenRouter's names are "maker/model"
+    try:
+        _, info = get_snapshot().find_provider_model(base, None, None, None)
+    except LookupError:
+        return None
+    return info.context_window

@@ -1,0 +1,72 @@
+"""Event: what a turn can say while it goes on."""
+
+from dataclasses import dataclass
+
+from chatrepl.chat.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the reply, as it came."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of the model's reasoning: no part of the reply, and never sent back."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """Some of the conversation is left out of what is sent; nothing is deleted.
+
+    Said when what is left out differs from the turn before. `tokens` is their count.
+    """
+
+    exchanges: int
+    messages: int
+    tokens: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The server counted more tokens than we did: the turn is trimmed further and sent again."""
+
+    context_window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """The request failed for `reason` and goes out again in `wait` seconds."""
+
+    reason: str
+    wait: float
+    attempt: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """What the server says this completion used."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The reply has ended.
+
+    `reason` is the API's finish_reason: "stop" (whole), "length" (cut off by max_tokens),
+    "content_filter" (cut off by a filter), another word of the server's, or None when the
+    stream ended without one. `model` is the model that the server says answered.
+    """
+
+    reason: str | None
+    model: str | None = None
+
+
+Event = TextDelta | ReasoningDelta | Trimmed | Refitted | Retrying | UsageReport | Finished

@@ -1,0 +1,165 @@
+"""Counting tokens: tiktoken for the models that it knows, an estimate for the others.
+
+A message costs its text, its role and its name in tokens, plus a few for its frame; a request
+costs its messages plus 3 that prime the reply. The figures are those of the API guide ("How to
+count tokens with tiktoken").
+"""
+
+import base64
+import hashlib
+import threading
+from collections.abc import Iterable
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from chatrepl.chat.catalogue import ModelCard, openai_name
+from chatrepl.chat.messages import Message
+
+if TYPE_CHECKING:
+    import tiktoken
+
+PRIMING = 3
+"""Every reply is primed with <|start|>assistant<|message|>."""
+
+# tiktoken's own definitions (tiktoken_ext.openai_public), which can't be had from it without the
+# download: the file's sha256 and the pattern that splits a text. Special tokens are left out:
+# what users type is text, and is counted as text.
+_VOCABULARIES = {
+    "cl100k_base": (
+        "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+        r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s""",  # noqa: E501
+    ),
+    "o200k_base": (
+        "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+        "|".join(
+            [
+                r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+                r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+                r"""\p{N}{1,3}""",
+                r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
+                r"""\s*[\r\n]+""",
+                r"""\s+(?!\S)""",
+                r"""\s+""",
+            ]
+        ),
+    ),
+}
+ENCODINGS = tuple(_VOCABULARIES)
+
+_loaded: dict[str, "tiktoken.Encoding | None"] = {}
+_loading = threading.Lock()
+
+
+def load_encoding(name: str) -> "tiktoken.Encoding | None":
+    """Load a packaged vocabulary, once and without a network; None if its file is damaged."""
+    with _loading:
+        if name not in _loaded:
+            _loaded[name] = _build_encoding(name)
+        return _loaded[name]
+
+
+def _build_encoding(name: str) -> "tiktoken.Encoding | None":
+    import tiktoken  # noqa: PLC0415 - not needed to start
+
+    sha256, pattern = _VOCABULARIES[name]
+    try:
+        data = (resources.files("chatrepl.data") / f"{name}.tiktoken").read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return None
+    pairs = (line.split() for line in data.splitlines())
+    ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
+    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+
+
+def encoding_for(model: str) -> tuple[str, bool]:
+    """Give the encoding to count a model with, and whether it is the model's own.
+
+    A model that tiktoken does not map gets the newest encoding, as an estimate; so does one
+    whose encoding is not packaged. gpt-oss's harmony encoding has o200k_base's vocabulary.
+    """
+    from tiktoken.model import encoding_name_for_model  # noqa: PLC0415 - not needed to start
+
+    try:
+        name = encoding_name_for_model(openai_name(model))
+    except KeyError:
+        return "o200k_base", False
+    if name == "o200k_harmony":
+        return "o200k_base", True
+    return (name, True) if name in ENCODINGS else ("cl100k_base", False)
+
+
+class TokenCounter:
+    """Counts messages for one model; each message is encoded once in its life.
+
+    `exact` says whether the counts are the model's own; `about` is the mark that goes before a
+    number that is not.
+    """
+
+    def __init__(self, card: ModelCard) -> None:
+        """Take the model's card; nothing is loaded until something is counted."""
+        self._card = card
+        self._encoding_name: str | None = None
+        self._exact = False
+        # gpt-3.5-turbo-0301 framed a message with 4 tokens and left out the role before a name.
+        first = openai_name(card.name) == "gpt-3.5-turbo-0301"
+        self._per_message, self._per_name = (4, -1) if first else (3, 1)
+        self._counts: dict[Message, int] = {}
+
+    def load(self) -> None:
+        """Load the vocabulary now, so that counting does not wait for it."""
+        if self._encoding_name is not None:
+            return
+        name, exact = encoding_for(self._card.name)
+        if self._card.encoding is not None:
+            name, exact = self._card.encoding, True
+        self._exact = exact and load_encoding(name) is not None
+        self._encoding_name = name
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a count would be answered without loading anything."""
+        return self._encoding_name is not None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the counts are the model's own."""
+        self.load()
+        return self._exact
+
+    @property
+    def about(self) -> str:
+        """Give "≈" where counts are estimates, else nothing."""
+        return "" if self.exact else "≈"
+
+    def text(self, text: str) -> int:
+        """Count the tokens of a text; special tokens in it are text."""
+        self.load()
+        assert self._encoding_name is not None
+        encoding = load_encoding(self._encoding_name)
+        if encoding is None:
+            return -(-len(text.encode(errors="replace")) // 3)
+        return len(encoding.encode_ordinary(text))
+
+    def message(self, message: Message) -> int:
+        """Count a message with its frame, as a part of a request."""
+        count = self._counts.get(message)
+        if count is None:
+            count = self._per_message + self.text(message.role) + self.text(message.content)
+            if message.name is not None:
+                count += self._per_name + self.text(message.name)
+            self._counts[message] = count
+        return count
+
+    def request(self, messages: Iterable[Message]) -> int:
+        """Count a whole request: its messages and what primes the reply."""
+        return PRIMING + sum(map(self.message, messages))
+
+    def ceiling(self, messages: Iterable[Message]) -> int:
+        """Give a number that `request` can't exceed, without counting.
+
+        A byte-level tokenizer never makes more tokens than there are UTF-8 bytes. Each message
+        is granted 16 more for its role and its frame.
+        """
+        return PRIMING + sum(message.size + 16 for message in messages)

@@ -1,0 +1,241 @@
+"""The command line, and the one place where an error becomes a message and an exit status."""
+
+import os
+import signal
+import sys
+import traceback
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatrepl import __version__
+from chatrepl.errors import ChatreplError, SettingsError
+from chatrepl.paths import Paths
+from chatrepl.terminal.screen import Screen
+
+if TYPE_CHECKING:
+    from chatrepl.app import App
+
+RESERVED = ("sessions", "models", "personas", "usage", "init", "doctor", "key")
+"""First words that will be subcommands: a prompt that begins with one needs `--` before it."""
+
+STATUSES = """
+Exit status:
+  0    a whole answer
+  1    something unforeseen
+  2    bad usage or configuration
+  3    the key was not accepted (401, 403)
+  4    rate limit or quota, after retries
+  5    the prompt alone does not fit the context window
+  6    a content filter stopped the prompt or the reply
+  7    the reply was cut off by max_tokens
+  8    network or server: refused, 5xx, a cut or stalled stream, no chat completion
+  130  Ctrl-C
+A closed standard output ends the program quietly, with status 0.
+"""
+
+EPILOG = "\b\nA first word that is a subcommand's name needs -- before it to be a\nprompt: " + (
+    "chatrepl -- models of the atom\n\n\b" + STATUSES
+)
+
+_app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and give its exit status; whatever goes wrong is said in a line or two."""
+    screen = Screen()
+    try:
+        if argv and argv[0] in RESERVED:
+            raise _reserved(argv)
+        status = typer.main.get_command(_app).main(argv, "chatrepl", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.TyperException as error:  # the parser's: an unknown option, a value of no use
+        screen.error(SettingsError(error.format_message(), "chatrepl --help lists the options."))
+        return SettingsError.status
+    except ChatreplError as error:
+        screen.error(error)
+        return error.status
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Nobody reads any more; the interpreter must not try to flush what is left either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - people get a message, not a traceback
+        screen.error(_unforeseen(error))
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _reserved(argv: list[str]) -> SettingsError:
+    text = f"'{argv[0]}' is the name of a subcommand, which this version does not have yet."
+    hint = f"To send it as a prompt, put -- before it: chatrepl -- {' '.join(argv)}"
+    return SettingsError(text, hint)
+
+
+def _unforeseen(error: Exception) -> ChatreplError:
+    """Keep the traceback in a file, and say so."""
+    text = f"Something unforeseen went wrong: {type(error).__name__}: {error}"
+    file = Paths.from_environment().cache / "crash.txt"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        return ChatreplError(text, "Please report this.")
+    return ChatreplError(text, f"Please report this, with {file}")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"chatrepl {__version__}")
+        raise typer.Exit
+
+
+@_app.command(
+    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False
+)
+def chat(  # noqa: PLR0913, PLR0917 - the options of the command
+    prompt: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROMPT",
+            help="What to say; with standard input piped in, that follows it.",
+        ),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("-s", "--system", metavar="TEXT", help="System message: TEXT, or @FILE."),
+    ] = None,
+    persona: Annotated[
+        str | None,
+        typer.Option("-p", "--persona", metavar="NAME", help="A persona of the config file."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m", "--model", metavar="NAME", help="Model, or provider/model, or a GGUF file."
+        ),
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            "--provider", metavar="NAME", help="openai, azure, embedded, or one of the config file."
+        ),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", metavar="URL", help="Where an OpenAI-compatible API is."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", metavar="N", min=1, help="Longest reply, in tokens."),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="X", min=0, max=2, help="From 0 to 2.")
+    ] = None,
+    context_window: Annotated[
+        int | None,
+        typer.Option("--context-window", metavar="N", min=1, help="The model's window, in tokens."),
+    ] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option("--load", metavar="FILE", help="Begin with the messages of a JSON file."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of the reply.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Show replies as text, not as Markdown.")
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="Config file to read instead of the usual one."
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it.")
+    ] = False,
+) -> int:
+    """Chat with a language model.
+
+    On a terminal and without PROMPT: an interactive chat. With PROMPT, or with standard input
+    piped in: one answer, then exit.
+    """
+    flags: dict[str, Any] = {
+        "system": system,
+        "persona": persona,
+        "model": model,
+        "provider": provider,
+        "base_url": base_url,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "context_window": context_window,
+        "plain": plain or None,
+    }
+    one_shot = bool(prompt) or not sys.stdin.isatty()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    return _start(
+        {name: value for name, value in flags.items() if value is not None},
+        config=config,
+        load=load,
+        prompt=" ".join(prompt) if prompt else None,
+        one_shot=one_shot,
+        as_json=as_json,
+        dry_run=dry_run,
+    )
+
+
+def _start(  # noqa: PLR0913 - what the command line said
+    flags: dict[str, Any],
+    *,
+    config: Path | None,
+    load: Path | None,
+    prompt: str | None,
+    one_shot: bool,
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    from chatrepl.app import App  # noqa: PLC0415 - --help needs none of it
+    from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
+
+    screen = Screen()
+    paths = Paths.from_environment()
+    app = App(read_sources(Flags(**flags), config, os.environ, paths), paths, screen, load)
+    with closing(app):
+        if one_shot:
+            return _answer(app, prompt, as_json=as_json, dry_run=dry_run)
+        if as_json or dry_run:
+            raise SettingsError("--json and --dry-run need a PROMPT, or standard input.")
+        if not screen.on_terminal:
+            text = "An interactive chat needs a terminal for its output."
+            raise SettingsError(text, 'For one answer, give a prompt: chatrepl "…"')
+        from chatrepl.terminal.repl import Repl  # noqa: PLC0415 - imports prompt_toolkit
+
+        app.ready()
+        history = paths.data / "history"
+        plain = app.settings.plain
+        Repl(app, screen, history, plain=plain, answer_first=app.is_unanswered).run()
+        return 0
+
+
+def _answer(app: "App", prompt: str | None, *, as_json: bool, dry_run: bool) -> int:
+    from chatrepl.terminal import oneshot  # noqa: PLC0415
+
+    text: str | None = oneshot.compose(prompt, app.screen)
+    if not (text or "").strip():
+        if prompt is not None or not app.is_unanswered:
+            raise SettingsError("The prompt is empty: nothing was sent.")
+        text = None
+    if dry_run:
+        return oneshot.dry_run(app.open_chat(), text, app.screen, as_json=as_json)
+    app.ready()
+    plain = app.settings.plain
+    return oneshot.answer(app.open_chat(), text, app.screen, plain=plain, as_json=as_json)

@@ -1,0 +1,24 @@
+"""`python -m chatrepl.fetch`: fetch the embedded model now, ahead of its first use."""
+
+import sys
+
+from chatrepl.errors import ChatreplError
+from chatrepl.paths import Paths
+from chatrepl.providers import smollm2
+
+
+def main() -> int:
+    """Fetch the model into the data directory, if it is not there yet."""
+    folder = Paths.from_environment().data
+    try:
+        if not smollm2.is_fetched(folder):
+            smollm2.fetch(folder, lambda _done, _total: None)
+    except ChatreplError as error:
+        sys.stderr.write(f"chatrepl: {error.text}\n{error.hint}\n")
+        return error.status
+    sys.stderr.write(f"{smollm2.NAME} is in {smollm2.model_file(folder)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

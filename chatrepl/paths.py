@@ -1,0 +1,26 @@
+"""Where chatrepl's files are: the platform's folders, or all below CHATREPL_HOME."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import PlatformDirs
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The folders for configuration, data and cache. They may not exist yet."""
+
+    config: Path
+    data: Path
+    cache: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Paths":
+        """Read CHATREPL_HOME, else ask the platform."""
+        if home := environment.get("CHATREPL_HOME"):
+            root = Path(home).expanduser()
+            return cls(root / "config", root / "data", root / "cache")
+        dirs = PlatformDirs("chatrepl", appauthor=False)
+        return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_cache_path)

@@ -1,0 +1,1 @@
+"""Who answers: OpenAI and compatible servers, Azure OpenAI, the embedded model."""

@@ -1,0 +1,42 @@
+"""Azure OpenAI: the same API behind deployments and api-versions."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from chatrepl.chat.ports import Request
+from chatrepl.providers.openai import Endpoint, OpenAIProvider, client_options
+
+if TYPE_CHECKING:
+    import openai
+
+DEFAULT_API_VERSION = "2024-10-21"
+"""The newest generally available api-version of Azure's dated API."""
+
+
+class AzureProvider(OpenAIProvider):
+    """Asks a deployment of an Azure OpenAI resource.
+
+    `deployments` maps model names to deployment names; a model that is not in it is asked for
+    under its own name.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, api_version: str, deployments: Mapping[str, str]
+    ) -> None:
+        super().__init__(endpoint)
+        self._api_version = api_version
+        self._deployments = deployments
+
+    def _model(self, request: Request) -> str:
+        # The client puts it into the path: /openai/deployments/NAME/chat/completions.
+        return self._deployments.get(request.card.name, request.card.name)
+
+    def _connect(self) -> "openai.OpenAI":
+        import openai  # noqa: PLC0415 - half a second
+
+        return openai.AzureOpenAI(
+            azure_endpoint=self.endpoint.base_url or "",
+            api_key=self.endpoint.api_key,
+            api_version=self._api_version,
+            **client_options(self.endpoint),
+        )

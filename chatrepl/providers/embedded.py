@@ -1,0 +1,165 @@
+"""The embedded model: llama.cpp in a child process, spoken to like any other server."""
+
+import importlib.util
+import json
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatrepl.chat.events import Event
+from chatrepl.chat.ports import Request
+from chatrepl.errors import ConnectionFailedError, SettingsError, StreamInterruptedError
+from chatrepl.providers import smollm2
+from chatrepl.providers.openai import Endpoint, OpenAIProvider
+
+DEFAULT_WINDOW = 8_192
+"""SmolLM2's context window in tokens, and what another GGUF model is given unless it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedModel:
+    """Which model to serve: a GGUF file of the user's, or None for SmolLM2.
+
+    `folder` is the data directory that SmolLM2 lies in, `log` the file that the server's log
+    goes to; `context_window` is in tokens.
+    """
+
+    file: Path | None
+    folder: Path
+    log: Path
+    context_window: int = DEFAULT_WINDOW
+
+    @property
+    def path(self) -> Path:
+        """The GGUF file."""
+        return self.file or smollm2.model_file(self.folder)
+
+
+def find_model(name: str | None, folder: Path, log: Path, context_window: int) -> EmbeddedModel:
+    """Read a model name: SmolLM2's, or the path of a GGUF file. Raises SettingsError."""
+    if name is None or name.lower() in {smollm2.NAME.lower(), "smollm2"}:
+        return EmbeddedModel(None, folder, log, context_window)
+    file = Path(name).expanduser()
+    if not file.is_file():
+        text = f"The embedded provider has no model '{name}', and there is no such file."
+        hint = f"Known: {smollm2.NAME}, or the path of a GGUF file; elsewhere: provider/model."
+        raise SettingsError(text, hint)
+    with file.open("rb") as start:
+        if start.read(4) != b"GGUF":
+            text = f"{name} is no GGUF file."
+            raise SettingsError(text, "The embedded model runs models in the GGUF format.")
+    return EmbeddedModel(file.resolve(), folder, log, context_window)
+
+
+def check_installed() -> None:
+    """Raise SettingsError if llama.cpp is not there."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        text = "The embedded model is not installed, and no server is set up."
+        hint = (
+            "For the embedded model: python -m pip install xllamacpp. "
+            "For a server: set OPENAI_API_KEY, or base_url in the config file."
+        )
+        raise SettingsError(text, hint)
+
+
+class EmbeddedProvider:
+    """Serves a model in a child process on loopback, from the first need until `close`."""
+
+    name = "embedded"
+
+    def __init__(self, model: EmbeddedModel, timeout: float) -> None:
+        self._model = model
+        self._timeout = timeout
+        self._process: subprocess.Popen[str] | None = None
+        self._inner: OpenAIProvider | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def needs_fetch(self) -> bool:
+        """Whether the first use will download the model."""
+        return self._model.file is None and not smollm2.is_fetched(self._model.folder)
+
+    def fetch(self, progress: smollm2.Progress = lambda _done, _total: None) -> None:
+        """Download the model if it is not there."""
+        if self.needs_fetch:
+            smollm2.fetch(self._model.folder, progress)
+
+    def prepare(self) -> None:
+        """Start the child process and load the model."""
+        self._served().prepare()
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Ask the model."""
+        try:
+            yield from self._served().stream(request)
+        except (ConnectionFailedError, StreamInterruptedError) as error:
+            if self._process is not None and self._process.poll() is not None:
+                raise self._ended() from error
+            raise
+
+    def close(self) -> None:
+        """End the child process."""
+        with self._starting:
+            if self._inner is not None:
+                self._inner.close()
+                self._inner = None
+            if self._process is None:
+                return
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            try:
+                self._process.wait(2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _served(self) -> OpenAIProvider:
+        """Give the server, started if it does not run: it may have been killed."""
+        with self._starting:
+            if self._inner is None or self._process is None or self._process.poll() is not None:
+                self._inner = self._start()
+            return self._inner
+
+    def _start(self) -> OpenAIProvider:
+        self.fetch()
+        api_key = secrets.token_urlsafe(24)
+        order = {
+            "model": str(self._model.path),
+            "context_window": self._model.context_window,
+            "api_key": api_key,
+            "steady": self._model.file is None,
+        }
+        self._model.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._model.log.open("w") as log:
+            # A session of its own: Ctrl-C in the terminal is for the reply, not for the model.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "chatrepl.providers.llama_server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            # Standard input and not an argument: arguments can be read by anybody.
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            hello = self._process.stdout.readline()
+        except OSError:
+            hello = ""
+        if not hello:
+            self._process.wait()
+            raise self._ended()
+        base_url = json.loads(hello)["address"] + "/v1"
+        return OpenAIProvider(Endpoint("embedded", api_key, "", base_url, timeout=self._timeout))
+
+    def _ended(self) -> ConnectionFailedError:
+        text = f"The embedded model's process ended. Its log: {self._model.log}"
+        return ConnectionFailedError(text, "Try again; the next message starts it anew.")

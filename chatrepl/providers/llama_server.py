@@ -1,0 +1,49 @@
+"""The child process that serves a GGUF model on loopback: `python -m` this, from embedded.py.
+
+It reads one line of JSON from standard input (`model`, `context_window`, `api_key`, `steady`),
+writes one (`address`) to standard output, and serves until standard input ends, which it does
+when the parent is gone, however it went.
+"""
+
+import json
+import os
+import sys
+import threading
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    order = json.loads(sys.stdin.readline())
+    hello = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # llama.cpp writes its log to both; the parent's pipe gets one line only
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    import xllamacpp  # noqa: PLC0415 - 100 MB, after the watch has begun
+
+    params = xllamacpp.CommonParams()
+    params.model.path = order["model"]
+    params.n_ctx = order["context_window"]
+    params.api_keys = [order["api_key"]]
+    params.port = 0
+    params.n_parallel = 1
+    params.verbosity = 2
+    params.ui = False
+    params.endpoint_slots = False
+    if order["steady"]:
+        # The model card's own advice (0.2, 0.9), and a penalty against going in circles.
+        params.sampling.temp = 0.2
+        params.sampling.top_p = 0.9
+        params.sampling.penalty_repeat = 1.1
+    server = xllamacpp.Server(params)
+    hello.write(json.dumps({"address": server.listening_address}) + "\n")
+    hello.close()
+    threading.Event().wait()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)  # the server's destructor was seen to hang
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""OpenAI, and every server that speaks its Chat Completions API."""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
+from chatrepl.chat.ports import Request
+from chatrepl.chat.usage import Usage
+from chatrepl.errors import BadReplyError, UnsupportedParameterError
+
+if TYPE_CHECKING:
+    import openai
+
+# What to send instead of a parameter that a server refuses by name; "" is nothing.
+_SUBSTITUTES = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+    "temperature": "",
+    "stream_options": "",
+}
+_LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a provider is and how it is spoken to.
+
+    `base_url` is None for OpenAI itself. `key_hint` says where the key is set. `timeout` is how
+    many seconds the server may be silent.
+    """
+
+    name: str
+    api_key: str
+    key_hint: str
+    base_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 120.0
+
+    @property
+    def server(self) -> str:
+        """Name the server in messages: its host, or the provider's name."""
+        host = urlsplit(self.base_url).netloc if self.base_url else ""
+        return f"{self.name} ({host.rpartition('@')[2]})" if host else self.name
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine, where no proxy has a place."""
+        return bool(_LOOPBACK.match(urlsplit(self.base_url or "").hostname or ""))
+
+
+class OpenAIProvider:
+    """Asks an OpenAI-compatible server."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._client: openai.OpenAI | None = None
+        self._connecting = threading.Lock()  # a background thread prepares it
+        self._refused: set[str] = set()  # parameters that the server refused by name in this run
+
+    @property
+    def name(self) -> str:
+        """Give the provider's name in the settings."""
+        return self.endpoint.name
+
+    def prepare(self) -> None:
+        """Import the client and build it, so that the first request does not wait for that."""
+        self._connected()
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Ask the model; a parameter that the server refuses by name is renamed or left out."""
+        while True:
+            try:
+                yield from self._stream(request)
+            except UnsupportedParameterError as refused:
+                if refused.parameter in self._refused or refused.parameter not in _SUBSTITUTES:
+                    raise
+                self._refused.add(refused.parameter)
+            else:
+                return
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            self._client.close()
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        parameters: dict[str, Any] = {
+            "model": self._model(request),
+            "messages": [message.as_openai() for message in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        body: dict[str, Any] = {}
+        for parameter, value in parameters.items():
+            name = request.card.parameters.get(parameter, parameter)
+            if name in self._refused:
+                name = _SUBSTITUTES[name]
+            if name and value is not None:
+                body[name] = value
+        return body
+
+    def _model(self, request: Request) -> str:
+        return request.card.name
+
+    def _stream(self, request: Request) -> Iterator[Event]:
+        from chatrepl.providers.faults import told  # noqa: PLC0415 - imports the client
+
+        with told(self.endpoint.server, self._model(request), self.endpoint.key_hint):
+            client = self._connected()
+            import openai  # noqa: PLC0415 - half a second
+
+            stream = client.post(
+                "/chat/completions",
+                body=self._body(request),
+                # Plain dicts: the typed stream costs six times as much a chunk.
+                cast_to=object,
+                stream=True,
+                stream_cls=openai.Stream[object],
+            )
+            with stream:
+                yield from read_chunks(stream, self.endpoint.server)
+
+    def _connected(self) -> "openai.OpenAI":
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def _connect(self) -> "openai.OpenAI":
+        import openai  # noqa: PLC0415 - half a second
+
+        return openai.OpenAI(
+            api_key=self.endpoint.api_key,
+            base_url=self.endpoint.base_url or "https://api.openai.com/v1",
+            **client_options(self.endpoint),
+        )
+
+
+def client_options(endpoint: Endpoint) -> dict[str, Any]:
+    """Give the arguments that every kind of client takes.
+
+    The client does not retry by itself: `RetryingProvider` does, and shows it.
+    """
+    import openai  # noqa: PLC0415 - half a second
+
+    timeout = openai.Timeout(endpoint.timeout, connect=min(10.0, endpoint.timeout))
+    options: dict[str, Any] = {
+        "max_retries": 0,
+        "timeout": timeout,
+        "default_headers": dict(endpoint.headers),
+    }
+    if endpoint.is_loopback:
+        options["http_client"] = openai.DefaultHttpxClient(trust_env=False, timeout=timeout)
+    return options
+
+
+def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
+    """Turn the chunks of a streamed chat completion into events; the last is `Finished`.
+
+    Azure's first chunk has empty `choices` and `prompt_filter_results`; the last one of every
+    server has empty `choices` and `usage`. Raises BadReplyError if there is no chunk at all.
+    """
+    chunk: object = None
+    model: str | None = None
+    reason: str | None = None
+    for chunk in chunks:
+        if not isinstance(chunk, dict):
+            break
+        model = chunk.get("model") or model
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+                yield ReasoningDelta(thought)
+            if text := delta.get("content") or delta.get("refusal"):
+                yield TextDelta(text)
+            reason = choice.get("finish_reason") or reason
+        if usage := chunk.get("usage"):
+            yield UsageReport(read_usage(usage))
+    if not isinstance(chunk, dict):
+        raise BadReplyError(
+            f"{server} answered with something that is no chat completion.",
+            "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1).",
+        )
+    yield Finished(reason, model)
+
+
+def read_usage(usage: Mapping[str, Any]) -> Usage:
+    """Read the API's `usage` object."""
+    prompt = usage.get("prompt_tokens_details") or {}
+    completion = usage.get("completion_tokens_details") or {}
+    return Usage(
+        usage.get("prompt_tokens") or 0,
+        usage.get("completion_tokens") or 0,
+        prompt.get("cached_tokens") or 0,
+        completion.get("reasoning_tokens") or 0,
+    )

@@ -1,0 +1,41 @@
+"""A provider that answers from a script: for tests, examples and the tutorial."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from chatrepl.chat.events import Event, Finished, TextDelta
+from chatrepl.chat.ports import Request
+from chatrepl.errors import ChatreplError
+
+Line = Event | ChatreplError
+
+
+class ScriptedProvider:
+    """Answers each request with the next script: a text, or events and an error to raise.
+
+    `requests` keeps what was asked. A script that has run out is an IndexError.
+    """
+
+    name = "scripted"
+
+    def __init__(self, *scripts: str | Iterable[Line]) -> None:
+        self.requests: list[Request] = []
+        self._scripts = list(scripts)
+
+    def prepare(self) -> None:
+        """Do nothing: there is nothing to load."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Play the next script."""
+        self.requests.append(request)
+        script = self._scripts.pop(0)
+        if isinstance(script, str):
+            words = re.findall(r"\s*\S+\s*$|\s*\S+", script)
+            script = [*map(TextDelta, words), Finished("stop")]
+        for line in script:
+            if isinstance(line, ChatreplError):
+                raise line
+            yield line

@@ -1,0 +1,211 @@
+"""The slash commands, in one registry: each with its usage, its help and its completions."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from chatrepl.errors import SettingsError
+from chatrepl.terminal import keys
+from chatrepl.terminal.completion import Completable
+
+if TYPE_CHECKING:
+    from chatrepl.terminal.repl import Repl
+
+_COMMAND = re.compile(r"/([A-Za-z]\w*|\?)?(?=\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A slash command.
+
+    `argument` names what it takes, in the manner of a usage line, or is empty. `values` gives
+    what may be completed, or is None where there is nothing to complete.
+    """
+
+    name: str
+    argument: str
+    help: str
+    run: Callable[["Repl", str], None]
+    values: Callable[["Repl"], Iterable[tuple[str, str]]] | None = None
+
+    @property
+    def usage(self) -> str:
+        """Give the command as it is typed."""
+        return f"/{self.name} {self.argument}".rstrip()
+
+
+def read_command(line: str) -> tuple[str, str] | None:
+    """Split a line into a command's name and its argument; None if it is a message.
+
+    A path such as /etc/hosts is no command.
+
+    >>> read_command("/model gpt-4"), read_command("/etc/hosts is what?")
+    (('model', 'gpt-4'), None)
+    """
+    found = _COMMAND.match(line)
+    if found is None:
+        return None
+    return (found[1] or "").lower(), line[found.end() :].strip()
+
+
+def find_command(name: str) -> Command:
+    """Look a command up. Raises SettingsError with the nearest name."""
+    if name in BY_NAME:
+        return BY_NAME[name]
+    near = difflib.get_close_matches(name, list(BY_NAME), 1)
+    hint = f"Did you mean /{near[0]}? " if near else ""
+    text = f"There is no command /{name}."
+    raise SettingsError(text, f"{hint}/help lists them; // sends a message that begins with /.")
+
+
+def completables(repl: "Repl") -> list[Completable]:
+    """Give the registry as completion sees it."""
+    return [
+        Completable(
+            command.name,
+            command.help,
+            None if command.values is None else partial(command.values, repl),
+        )
+        for command in COMMANDS
+    ]
+
+
+def _help(repl: "Repl", argument: str) -> None:
+    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
+
+    if argument:
+        command = find_command(argument.lstrip("/").lower())
+        repl.screen.out.print(pairs([(command.usage, command.help)]))
+        return
+    rows = [(command.usage, command.help) for command in COMMANDS]
+    rows.append(("//…", "send a message that begins with /"))
+    repl.screen.out.print(pairs([*rows, ("", ""), *keys.HELP]))
+
+
+def _system(repl: "Repl", argument: str) -> None:
+    chat = repl.chat
+    if argument:
+        text = "" if argument == '""' else argument
+        chat.conversation = chat.conversation.with_system(text)
+    system = chat.conversation.system
+    repl.screen.notice(f"system: {system.content}" if system else "no system message")
+
+
+def _persona(repl: "Repl", argument: str) -> None:
+    if argument:
+        repl.host.use_persona(repl.chat, argument)
+        repl.screen.notice(f"persona: {argument}")
+        return
+    known = dict(repl.host.personas())
+    if not known:
+        repl.screen.notice("no personas; [personas.NAME] in the config file makes one")
+        return
+    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
+
+    repl.screen.out.print(pairs(known.items()))
+
+
+def _model(repl: "Repl", argument: str) -> None:
+    chat = repl.chat
+    if argument:
+        repl.host.use_model(chat, argument)
+        repl.warm_up()
+    card = chat.card
+    assumed = "" if card.window_known else " (assumed: its real size is not known)"
+    repl.screen.notice(
+        f"{chat.provider.name}/{card.name}: a window of {card.context_window:,} tokens{assumed}, "
+        f"replies of up to {chat.max_tokens:,}"
+    )
+
+
+def _clear(repl: "Repl", _: str) -> None:
+    chat = repl.chat
+    chat.conversation = chat.conversation.cleared()
+    repl.screen.notice("a new conversation")
+
+
+def _tokens(repl: "Repl", _: str) -> None:
+    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
+
+    chat = repl.chat
+    about = chat.counter.about
+    everything = chat.counter.request(chat.conversation.messages)
+    messages = len(chat.conversation.messages)
+    rows = [
+        ("conversation", f"{about}{everything:,} tokens in {messages:,} messages"),
+        ("window", f"{chat.card.context_window:,}, of which {chat.max_tokens:,} for the reply"),
+    ]
+    if chat.sent is not None and chat.sent.dropped:
+        tokens = sum(dropped.tokens for dropped in chat.sent.dropped)
+        rows.append(("left out", f"{len(chat.sent.dropped):,} messages, {about}{tokens:,} tokens"))
+    if not chat.counter.exact:
+        rows.append(("≈", "an estimate: this model's tokenizer is not known here"))
+    usage = chat.usage
+    if usage.total_tokens:
+        used = f"{usage.prompt_tokens:,} prompt + {usage.completion_tokens:,} completion tokens"
+        rows.append(("used so far", f"{used}, by the server's count"))
+    repl.screen.out.print(pairs(rows))
+
+
+def _retry(repl: "Repl", _: str) -> None:
+    exchanges = repl.chat.conversation.exchanges
+    if not exchanges or exchanges[-1].prompt is None:
+        repl.screen.notice("nothing to ask again")
+        return
+    repl.answer(repl.chat.retry(), "")
+
+
+def _undo(repl: "Repl", _: str) -> None:
+    chat = repl.chat
+    if not chat.conversation.exchanges:
+        repl.screen.notice("nothing to undo")
+        return
+    prompt = chat.conversation.exchanges[-1].prompt
+    chat.conversation = chat.conversation.without_last()
+    repl.prefill = prompt.content if prompt else ""
+    repl.screen.notice("the last exchange is gone; its message is back at the prompt")
+
+
+def _quit(repl: "Repl", _: str) -> None:
+    repl.leaving = True
+
+
+def _persona_names(repl: "Repl") -> Iterable[tuple[str, str]]:
+    return repl.host.personas()
+
+
+def _model_names(repl: "Repl") -> Iterable[tuple[str, str]]:
+    return repl.host.models()
+
+
+def _command_names(_: "Repl") -> list[tuple[str, str]]:
+    return [(command.name, command.help) for command in COMMANDS]
+
+
+COMMANDS = (
+    Command("help", "[COMMAND]", "list the commands and keys", _help, _command_names),
+    Command("system", "[TEXT]", 'show or set the system message; "" removes it', _system),
+    Command(
+        "persona",
+        "[NAME]",
+        "list the personas or switch to one",
+        _persona,
+        _persona_names,
+    ),
+    Command(
+        "model",
+        "[NAME]",
+        "show the model or switch; provider/model too",
+        _model,
+        _model_names,
+    ),
+    Command("clear", "", "begin a new conversation", _clear),
+    Command("tokens", "", "show what the conversation costs", _tokens),
+    Command("retry", "", "ask the last message again", _retry),
+    Command("undo", "", "take back the last exchange", _undo),
+    Command("quit", "", "leave", _quit),
+)
+BY_NAME = {command.name: command for command in COMMANDS}

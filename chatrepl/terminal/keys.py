@@ -1,0 +1,55 @@
+"""The keys of the prompt, and the keyboard while a reply streams."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prompt_toolkit.filters import is_searching
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+HELP = (
+    ("Enter", "send"),
+    ("Alt-Enter, Ctrl-J", "new line"),
+    ("Up, Down, Ctrl-R", "history, search it"),
+    ("Tab", "complete a command"),
+    ("Ctrl-C", "clear the line; stop a reply and keep what came"),
+    ("Ctrl-D", "leave"),
+)
+
+
+def bindings() -> KeyBindings:
+    """Enter sends; Alt-Enter and Ctrl-J make a new line. A pasted line end is just that."""
+    keys = KeyBindings()
+
+    @keys.add("enter", filter=~is_searching)
+    def _send(event: KeyPressEvent) -> None:
+        event.current_buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    @keys.add("c-j", filter=~is_searching)
+    def _new_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    return keys
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Keep what is typed meanwhile off the screen; the next prompt reads it."""
+    try:
+        import termios  # noqa: PLC0415 - POSIX has it
+    except ImportError:
+        yield
+        return
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = before[:]
+    silent[3] &= ~(termios.ECHO | termios.ECHONL)
+    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

@@ -1,0 +1,143 @@
+"""One answer, then exit: for pipes and scripts."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from chatrepl.chat.events import Event
+from chatrepl.chat.messages import Message
+from chatrepl.chat.trimming import Window
+from chatrepl.chat.turn import Chat
+from chatrepl.errors import ChatreplError
+from chatrepl.terminal.outcomes import Outcome, assumption, ending, show_turn
+from chatrepl.terminal.replies import PlainReply, Reply, reply_on
+from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.screen import Screen
+
+
+class NoReply(PlainReply):
+    """Shows notices only: the reply goes into the JSON object at the end."""
+
+    def text(self, piece: str) -> None:
+        """Show nothing."""
+
+
+def compose(prompt: str | None, screen: Screen) -> str:
+    """Give the message: the prompt, a blank line, then standard input if it is piped in.
+
+    Bytes that are no UTF-8 become U+FFFD, and that is said.
+    """
+    parts = (
+        [] if prompt is None else [prompt.encode(errors="surrogateescape").decode(errors="replace")]
+    )
+    if not sys.stdin.isatty():
+        data = sys.stdin.buffer.read()
+        piped = data.decode(errors="replace").rstrip("\n")
+        if "\ufffd" in piped and not _is_utf8(data):
+            screen.notice("Standard input is not all UTF-8: what is not was replaced by \ufffd.")
+        if piped:
+            parts.append(piped)
+    return "\n\n".join(parts)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def answer(chat: Chat, prompt: str | None, screen: Screen, *, plain: bool, as_json: bool) -> int:
+    """Say `prompt` (None: answer the conversation's last message) and give the exit status.
+
+    What came of a reply is shown even if it was cut off. Raises ChatreplError.
+    """
+    if words := assumption(chat.card):
+        screen.notice(words)
+    outcome = Outcome()
+    try:
+        show_turn(_turn(chat, prompt), _reply(screen, plain=plain, as_json=as_json), outcome)
+    except (ChatreplError, KeyboardInterrupt):
+        if as_json and outcome.text:
+            _print_json(_result(chat, outcome))
+        raise
+    if as_json:
+        _print_json(_result(chat, outcome))
+    status, words = ending(outcome, chat.max_tokens)
+    if words:
+        screen.notice(words)
+    return status
+
+
+def _turn(chat: Chat, prompt: str | None) -> Iterator[Event]:
+    return chat.retry() if prompt is None else chat.say(prompt)
+
+
+def _reply(screen: Screen, *, plain: bool, as_json: bool) -> Reply:
+    if as_json:
+        return NoReply(screen)
+    return reply_on(screen, plain=plain)
+
+
+def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) -> int:
+    """Show what would be sent, and send nothing. Raises PromptTooLongError."""
+    conversation = chat.conversation
+    if prompt is not None:
+        conversation = conversation.asking(Message("user", prompt))
+    window = chat.window(conversation)
+    counts = _window(chat, window)
+    if as_json:
+        messages = [message.as_openai() for message in window.messages]
+        head = {"model": chat.card.name, "provider": chat.provider.name, "messages": messages}
+        _print_json(head | counts)
+        return 0
+    about = chat.counter.about
+    lines = [f"{message.role}: {message.content}" for message in window.messages]
+    lines.append(
+        f"{about}{counts['prompt_tokens']:,} tokens and up to {window.max_tokens:,} of reply, "
+        f"in a window of {window.context_window:,}; nothing was sent to {chat.card.name}"
+    )
+    if window.dropped:
+        lines.append(f"left out: {len(window.dropped):,} messages")
+    text = "\n".join(lines)
+    print(clean(text) if screen.out.is_terminal else text)
+    return 0
+
+
+def _window(chat: Chat, window: Window) -> dict[str, Any]:
+    count = window.prompt_tokens
+    return {
+        "prompt_tokens": chat.counter.request(window.messages) if count is None else count,
+        "counted": "exact" if chat.counter.exact else "estimate",
+        "max_tokens": window.max_tokens,
+        "context_window": window.context_window,
+        "dropped": [
+            {"index": dropped.index, "role": dropped.role, "tokens": dropped.tokens}
+            for dropped in window.dropped
+        ],
+    }
+
+
+def _result(chat: Chat, outcome: Outcome) -> dict[str, Any]:
+    usage = outcome.usage
+    assert chat.sent is not None
+    return {
+        "reply": outcome.text,
+        "finish_reason": outcome.finish_reason,
+        "model": outcome.model or chat.card.name,
+        "provider": chat.provider.name,
+        "usage": usage
+        and {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+        },
+        "window": _window(chat, chat.sent),
+        "session": None,
+    }
+
+
+def _print_json(result: dict[str, Any]) -> None:
+    print(json.dumps(result, ensure_ascii=False, indent=2))

@@ -1,0 +1,97 @@
+"""Showing a turn: its events as they come, and how it ended, in words and as an exit status."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import cast
+
+from chatrepl.chat.catalogue import ModelCard
+from chatrepl.chat.events import (
+    Event,
+    Finished,
+    Refitted,
+    Retrying,
+    TextDelta,
+    Trimmed,
+    UsageReport,
+)
+from chatrepl.chat.usage import Usage
+from chatrepl.terminal.replies import Reply
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a turn has brought so far."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+
+
+def show_turn(events: Iterator[Event], reply: Reply, outcome: Outcome) -> None:
+    """Show a turn to its end and note what it brought; an error or Ctrl-C passes through.
+
+    However it ends, the turn's generator is closed before this returns, and with it the request.
+    """
+    pieces: list[str] = []
+    with reply, closing(cast("Generator[Event]", events)):
+        try:
+            for event in events:
+                match event:
+                    case TextDelta(text):
+                        pieces.append(text)
+                        reply.text(text)
+                    case Trimmed() | Refitted() | Retrying():
+                        reply.notice(in_words(event))
+                    case UsageReport(usage):
+                        outcome.usage = usage
+                    case Finished(reason, model):
+                        outcome.finish_reason, outcome.model = reason, model
+        finally:
+            outcome.text = "".join(pieces)
+
+
+def in_words(event: Trimmed | Refitted | Retrying) -> str:
+    """Say an event in a line."""
+    match event:
+        case Trimmed(exchanges, _, tokens, exact):
+            about = "" if exact else "≈"
+            what = "exchange" if exchanges == 1 else "exchanges"
+            return f"left out {exchanges:,} {what}, {about}{tokens:,} tokens, to fit the window"
+        case Refitted(window):
+            return (
+                f"the server counts more tokens: trimmed for its window of {window:,}, sent again"
+            )
+        case Retrying(reason, wait, attempt, attempts):
+            return f"{reason} Trying again in {wait:.1f} s ({attempt} of {attempts})."
+
+
+def assumption(card: ModelCard) -> str:
+    """Say that a model's window is assumed, if it is."""
+    if card.window_known:
+        return ""
+    return (
+        f"The context window of {card.name} is not known: {card.context_window:,} tokens are "
+        "assumed. --context-window sets it."
+    )
+
+
+def ending(outcome: Outcome, max_tokens: int) -> tuple[int, str]:
+    """Give the exit status of a turn that ended without an error, and the words for it.
+
+    No words are needed for a whole answer.
+    """
+    match outcome.finish_reason:
+        case "length":
+            return 7, f"The reply was cut off: it reached max_tokens ({max_tokens:,})."
+        case "content_filter":
+            return 6, "The reply was cut off by the server's content filter."
+        case "tool_calls" | "function_call":
+            return 8, "The model asked for a tool call, which chatrepl does not do."
+        case None:
+            return 8, "The reply may be incomplete: the stream ended without a finish_reason."
+        case _ if not outcome.text.strip():
+            return 8, "The reply was empty."
+        case _:
+            return 0, ""

@@ -1,0 +1,26 @@
+"""Showing a download."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from chatrepl.terminal.screen import Screen
+
+
+@contextmanager
+def download(name: str, size: int, screen: Screen) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that is told how many bytes of how many have come.
+
+    A bar on a terminal, one line elsewhere.
+    """
+    line = f"fetching {name}, once: {size / 1e6:,.0f} MB"
+    if not sys.stderr.isatty():
+        screen.notice(line)
+        yield lambda _done, _total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=screen.err, transient=True) as bars:
+        task = bars.add_task(f"fetching {name}, once", total=size)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

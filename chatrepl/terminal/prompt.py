@@ -1,0 +1,94 @@
+"""The line that is typed into: history, completion, toolbar."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.styles import Style
+
+from chatrepl.terminal.completion import CommandCompleter, Completable
+from chatrepl.terminal.keys import bindings
+
+_STYLE = Style.from_dict(
+    {
+        "prompt": "bold ansicyan",
+        "bottom-toolbar": "noreverse ansibrightblack",
+        "completion-menu": "bg:default default",
+        "completion-menu.completion.current": "reverse",
+        "completion-menu.meta.completion": "bg:default ansibrightblack",
+        "completion-menu.meta.completion.current": "reverse",
+    }
+)
+
+
+class History(FileHistory):
+    """The lines of all conversations in a file that only its owner reads.
+
+    A line that can't be kept (a full disk, a read-only folder) is no reason to stop: it stays
+    in this run's memory.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(file, os.O_CREAT | os.O_APPEND, 0o600))
+        except OSError:
+            pass
+
+    def load_history_strings(self) -> Iterable[str]:
+        """Read the file, newest line first."""
+        try:
+            yield from super().load_history_strings()
+        except OSError:
+            return
+
+    def store_string(self, string: str) -> None:
+        """Append a line."""
+        try:
+            super().store_string(string.encode(errors="replace").decode())
+        except OSError:
+            return
+
+
+class Prompt:
+    """Asks for a line. `toolbar` gives the text below it, as wide as it is told."""
+
+    def __init__(
+        self, history: Path, commands: Iterable[Completable], toolbar: Callable[[int], str]
+    ) -> None:
+        self._session: PromptSession[str] = PromptSession(
+            [("class:prompt", "> ")],
+            multiline=True,
+            prompt_continuation="  ",
+            key_bindings=bindings(),
+            completer=CommandCompleter(commands),
+            complete_while_typing=True,
+            history=History(history),
+            bottom_toolbar=lambda: toolbar(self._session.output.get_size().columns),
+            style=_STYLE,
+            reserve_space_for_menu=6,
+        )
+
+    def ask(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str:
+        """Wait for a line and give it as it was typed.
+
+        `on_shown` is called once the prompt is on the screen. Raises KeyboardInterrupt for
+        Ctrl-C and EOFError for Ctrl-D on an empty line.
+        """
+        app = self._session.app
+        if on_shown is not None:
+
+            def once(_: object) -> None:
+                app.after_render -= once
+                on_shown()
+
+            app.after_render += once
+        return self._session.prompt(default=default)
+
+    def refresh(self) -> None:
+        """Draw the toolbar anew; may be called from any thread."""
+        if self._session.app.is_running:
+            self._session.app.invalidate()

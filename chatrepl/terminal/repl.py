@@ -1,0 +1,169 @@
+"""The loop: ask for a line, run it or say it, show what comes."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from chatrepl.chat.catalogue import ModelCard
+from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.events import Event
+from chatrepl.chat.tokens import TokenCounter
+from chatrepl.chat.turn import Chat
+from chatrepl.errors import ChatreplError
+from chatrepl.terminal.commands import completables, find_command, read_command
+from chatrepl.terminal.keys import unechoed
+from chatrepl.terminal.outcomes import Outcome, assumption, ending, show_turn
+from chatrepl.terminal.prompt import Prompt
+from chatrepl.terminal.replies import reply_on
+from chatrepl.terminal.screen import Screen
+from chatrepl.terminal.toolbar import toolbar
+
+
+class Host(Protocol):
+    """What the loop asks of the program around it. Its methods raise ChatreplError."""
+
+    @property
+    def model(self) -> str:
+        """Name the model, before the chat is there to be asked."""
+
+    def open_chat(self) -> Chat:
+        """Build the chat: may load packages, so it runs beside the prompt."""
+
+    def use_model(self, chat: Chat, name: str) -> None:
+        """Let another model answer."""
+
+    def use_persona(self, chat: Chat, name: str) -> None:
+        """Take a persona's system message, examples and settings."""
+
+    def models(self) -> Iterable[tuple[str, str]]:
+        """List models by name, each with a few words."""
+
+    def personas(self) -> Iterable[tuple[str, str]]:
+        """List the personas by name, each with the beginning of its system message."""
+
+
+class Repl:
+    """An interactive chat. `prefill` is what the next prompt begins with."""
+
+    def __init__(
+        self,
+        host: Host,
+        screen: Screen,
+        history: Path,
+        *,
+        plain: bool = False,
+        answer_first: bool = False,
+    ) -> None:
+        self.host = host
+        self.screen = screen
+        self.prefill = ""
+        self.leaving = False
+        self._plain = plain
+        self._answer_first = answer_first
+        self._chat: Chat | None = None
+        self._spoken_of: ModelCard | None = None
+        self._opening = threading.Lock()
+        self._counted: tuple[tuple[Conversation, TokenCounter], int] | None = None
+        self._prompt = Prompt(history, completables(self), self._toolbar)
+
+    @property
+    def chat(self) -> Chat:
+        """The chat, built on first use."""
+        with self._opening:
+            if self._chat is None:
+                self._chat = self.host.open_chat()
+            return self._chat
+
+    def run(self) -> None:
+        """Talk until the user leaves."""
+        if self._answer_first:
+            self._guarded(lambda: self.answer(self.chat.retry(), ""), "")
+        on_shown: Callable[[], None] | None = self.warm_up
+        while not self.leaving:
+            default, self.prefill = self.prefill, ""
+            try:
+                line = self._prompt.ask(default, on_shown=on_shown)
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return
+            on_shown = None
+            if line.strip():
+                self._guarded(partial(self._do, line), line)
+
+    def warm_up(self) -> None:
+        """Load beside the prompt what the next message will need."""
+        threading.Thread(target=self._warm_up, daemon=True).start()
+
+    def answer(self, events: Iterator[Event], text: str) -> None:
+        """Show a turn; if nothing comes of it, `text` goes back to the prompt."""
+        outcome = Outcome()
+        try:
+            with unechoed():
+                show_turn(events, reply_on(self.screen, plain=self._plain), outcome)
+        except KeyboardInterrupt:
+            self.screen.notice("stopped; what came is kept" if outcome.text else "stopped")
+        else:
+            _, words = ending(outcome, self.chat.max_tokens)
+            if words:
+                self.screen.notice(words)
+        finally:
+            if not outcome.text:
+                self.prefill = text
+
+    def _do(self, line: str) -> None:
+        command = read_command(line)
+        if command is not None:
+            name, argument = command
+            find_command(name).run(self, argument)
+            return
+        card = self.chat.card
+        if self._spoken_of != card:
+            self._spoken_of = card
+            if words := assumption(card):
+                self.screen.notice(words)
+        text = line[1:] if line.startswith("//") else line
+        self.answer(self.chat.say(text), line)
+
+    def _guarded(self, act: Callable[[], None], line: str) -> None:
+        """Do something; whatever goes wrong is said, and the chat goes on."""
+        try:
+            act()
+        except ChatreplError as error:
+            self.screen.error(error)
+        except Exception as error:  # noqa: BLE001 - no error ends a conversation
+            text = f"Something unforeseen went wrong: {type(error).__name__}: {error}"
+            self.screen.error(ChatreplError(text, "The conversation goes on. Please report this."))
+        except KeyboardInterrupt:
+            self.screen.notice("stopped")
+        else:
+            return
+        self.prefill = self.prefill or line
+
+    def _warm_up(self) -> None:
+        try:
+            chat = self.chat
+            chat.provider.prepare()
+            chat.counter.load()
+        except ChatreplError:
+            return  # it will be said when it is in the way
+        self._prompt.refresh()
+
+    def _toolbar(self, width: int) -> str:
+        chat = self._chat
+        if chat is None:
+            return f" {self.host.model}"[:width]
+        return toolbar(chat.card.name, self._count(chat), chat.card.context_window, width)
+
+    def _count(self, chat: Chat) -> str:
+        """Count the conversation once for each change of it, not for each keystroke."""
+        if not chat.counter.loaded:
+            return ""
+        state = (chat.conversation, chat.counter)
+        if self._counted is None or self._counted[0] != state:
+            left_out = chat.sent.dropped if chat.sent and chat.conversation.exchanges else ()
+            count = chat.counter.request(chat.conversation.messages)
+            self._counted = state, count - sum(dropped.tokens for dropped in left_out)
+        return f"{chat.counter.about}{self._counted[1]:,}"

@@ -1,0 +1,78 @@
+"""Showing a reply while it streams: as the text it is, or (rendering.py) as Markdown."""
+
+import sys
+from types import TracebackType
+from typing import Protocol, Self
+
+from chatrepl.terminal.sanitize import Sanitizer
+from chatrepl.terminal.screen import Screen
+
+
+class Reply(Protocol):
+    """Somewhere that a reply is shown."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Show what is still held back, and leave the cursor on a line of its own."""
+
+    def text(self, piece: str) -> None:
+        """Show a piece of the reply."""
+
+    def notice(self, line: str) -> None:
+        """Say a line about the turn."""
+
+
+class PlainReply:
+    """Writes each piece as it comes; into a pipe or a file it is not even filtered."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._out = sys.stdout
+        self._sanitizer = Sanitizer() if screen.on_terminal else None
+        self._last = "\n"
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the last line."""
+        if self._sanitizer is not None:
+            self._write(self._sanitizer.flush())
+        if self._last != "\n":
+            self._write("\n")
+
+    def text(self, piece: str) -> None:
+        """Write a piece at once."""
+        self._write(self._sanitizer.feed(piece) if self._sanitizer is not None else piece)
+
+    def notice(self, line: str) -> None:
+        """Say a line on standard error."""
+        self._screen.notice(line)
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._out.write(text)
+            self._out.flush()
+            self._last = text[-1]
+
+
+def reply_on(screen: Screen, *, plain: bool) -> Reply:
+    """Choose how to show a reply: Markdown on a terminal, else the text."""
+    if plain or not screen.on_terminal:
+        return PlainReply(screen)
+    from chatrepl.terminal.rendering import MarkdownReply  # noqa: PLC0415 - imports rich.markdown
+
+    return MarkdownReply(screen)

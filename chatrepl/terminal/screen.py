@@ -1,0 +1,65 @@
+"""The two consoles, and the few shapes in which the program speaks for itself."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from chatrepl.errors import ChatreplError
+from chatrepl.terminal.sanitize import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Screen:
+    """Standard output for what the model says, standard error for what the program says.
+
+    rich is imported when something is first shown: the prompt does not wait for it. Text from
+    outside never goes through rich's markup.
+    """
+
+    def __init__(self) -> None:
+        self._out: Console | None = None
+        self._err: Console | None = None
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether standard output is a terminal."""
+        return sys.stdout.isatty()
+
+    @property
+    def out(self) -> "Console":
+        """Standard output."""
+        if self._out is None:
+            self._out = _console(stderr=False)
+        return self._out
+
+    @property
+    def err(self) -> "Console":
+        """Standard error."""
+        if self._err is None:
+            self._err = _console(stderr=True)
+        return self._err
+
+    def notice(self, line: str) -> None:
+        """Say a dim line."""
+        self._say(line, "dim")
+
+    def error(self, error: ChatreplError) -> None:
+        """Say what went wrong, and on a second line what to do next."""
+        self._say(error.text, "red")
+        if error.hint:
+            self._say(error.hint, "dim")
+
+    def _say(self, line: str, style: str) -> None:
+        if not sys.stderr.isatty():
+            sys.stderr.write(clean(line) + "\n")
+            return
+        from rich.text import Text  # noqa: PLC0415 - see the class
+
+        self.err.print(Text(clean(line), style=style))
+
+
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console  # noqa: PLC0415 - see the class
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
