@@ -34,6 +34,11 @@ class EmbeddedModel:
     context_window: int = DEFAULT_WINDOW
 
     @property
+    def name(self) -> str:
+        """The model's name, as it is shown."""
+        return self.file.name if self.file else smollm2.NAME
+
+    @property
     def path(self) -> Path:
         """The GGUF file."""
         return self.file or smollm2.model_file(self.folder)
@@ -129,6 +134,7 @@ class EmbeddedProvider:
         self.fetch()
         api_key = secrets.token_urlsafe(24)
         order = {
+            "name": self._model.name,
             "model": str(self._model.path),
             "context_window": self._model.context_window,
             "api_key": api_key,

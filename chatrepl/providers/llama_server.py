@@ -1,6 +1,7 @@
 """The child process that serves a GGUF model on loopback: `python -m` this, from embedded.py.
 
-It reads one line of JSON from standard input (`model`, `context_window`, `api_key`, `steady`),
+It reads one line of JSON from standard input (`name`, `model`, `context_window`,
+`api_key`, `steady`),
 writes one (`address`) to standard output, and serves until standard input ends, which it does
 when the parent is gone, however it went.
 """
@@ -27,6 +28,7 @@ def main() -> None:
     params.port = 0
     params.n_parallel = 1
     params.verbosity = 2
+    params.model_alias = {order["name"]}
     params.ui = False
     params.endpoint_slots = False
     if order["steady"]:
