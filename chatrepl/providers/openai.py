@@ -46,10 +46,10 @@ class Endpoint:
         host = urlsplit(self.base_url).netloc if self.base_url else ""
         return f"{self.name} ({host.rpartition('@')[2]})" if host else self.name
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the server is on this machine, where no proxy has a place."""
-        return bool(_LOOPBACK.match(urlsplit(self.base_url or "").hostname or ""))
+
+def is_loopback(url: str | None) -> bool:
+    """Whether a URL leads to this very machine."""
+    return bool(_LOOPBACK.match(urlsplit(url or "").hostname or ""))
 
 
 class OpenAIProvider:
@@ -155,7 +155,7 @@ def client_options(endpoint: Endpoint) -> dict[str, Any]:
         "timeout": timeout,
         "default_headers": dict(endpoint.headers),
     }
-    if endpoint.is_loopback:
+    if is_loopback(endpoint.base_url):  # where no proxy has a place
         options["http_client"] = openai.DefaultHttpxClient(trust_env=False, timeout=timeout)
     return options
 

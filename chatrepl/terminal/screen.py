@@ -59,7 +59,24 @@ class Screen:
         self.err.print(Text(clean(line), style=style))
 
 
+# What rich's own styles of Markdown get wrong on a light background, or louder than the text.
+_STYLES = {
+    "markdown.code": "cyan",
+    "markdown.block_quote": "italic",
+    "markdown.h1": "bold underline",
+    "markdown.h2": "bold",
+    "markdown.h3": "bold",
+    "markdown.h4": "italic",
+    "markdown.item.number": "default",
+    "markdown.link": "default",
+    "markdown.link_url": "blue underline",
+    "markdown.table.header": "bold",
+    "markdown.table.border": "dim",
+}
+
+
 def _console(*, stderr: bool) -> "Console":
     from rich.console import Console  # noqa: PLC0415 - see the class
+    from rich.theme import Theme  # noqa: PLC0415
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, theme=Theme(_STYLES))
