@@ -276,4 +276,4 @@ def _find_key(name: str, server: ProviderTable, environment: Mapping[str, str]) 
     if server.api_key_env is None:
         return "", f"Set api_key_env under [providers.{name}] in the config file."
     key = environment.get(server.api_key_env, "").strip()
-    return key, f"Check the variable {server.api_key_env}."
+    return key, f"{'Check' if key else 'Set'} the variable {server.api_key_env}."

@@ -1,6 +1,7 @@
 """The command line, and the one place where an error becomes a message and an exit status."""
 
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -73,7 +74,7 @@ def run(argv: list[str]) -> int:
 
 def _reserved(argv: list[str]) -> SettingsError:
     text = f"'{argv[0]}' is the name of a subcommand, which this version does not have yet."
-    hint = f"To send it as a prompt, put -- before it: chatrepl -- {' '.join(argv)}"
+    hint = f"To send it as a prompt, put -- before it: chatrepl -- {shlex.join(argv)}"
     return SettingsError(text, hint)
 
 
