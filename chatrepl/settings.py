@@ -99,6 +99,10 @@ BUILT_IN: Mapping[str, ProviderTable] = {
 }
 
 
+# What the embedded provider runs: its default model, or a file.
+_EMBEDDED = re.compile(r"^smollm2|\.gguf$", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for this run.
@@ -202,7 +206,7 @@ class Sources:
     def _usual_provider(self, model: str | None, flags: Flags) -> str:
         """Say who answers when nobody says it: whoever is set up, else the embedded model."""
         has = self.environment.get
-        if model is not None and model.lower().endswith(".gguf"):
+        if model is not None and _EMBEDDED.search(model):
             return "embedded"
         if self.file.providers:
             return next(iter(self.file.providers))
@@ -214,7 +218,7 @@ class Sources:
             return "openai"
         if has("AZURE_OPENAI_ENDPOINT") and has("AZURE_OPENAI_API_KEY"):
             return "azure"
-        return "embedded"
+        return "embedded" if model is None else "openai"
 
     def _server(self, name: str, flags: Flags) -> ProviderTable:
         """Complete the chosen provider's table from the environment and the flags."""

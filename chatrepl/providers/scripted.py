@@ -16,9 +16,8 @@ class ScriptedProvider:
     `requests` keeps what was asked. A script that has run out is an IndexError.
     """
 
-    name = "scripted"
-
-    def __init__(self, *scripts: str | Iterable[Line]) -> None:
+    def __init__(self, *scripts: str | Iterable[Line], name: str = "scripted") -> None:
+        self.name = name
         self.requests: list[Request] = []
         self._scripts = list(scripts)
 
