@@ -37,7 +37,7 @@ _CORRECTED_WINDOWS = {
 }
 
 # They answer 400 to max_tokens and to any temperature but 1; the -chat ones don't reason.
-_REASONING = re.compile(r"^(ft:)?(o[1-9]\d*|gpt-([5-9]|\d\d)(\.\d+)?)(?!.*-chat)(-|:|$)")
+_REASONING = re.compile(r"^(ft:)?(o[1-9]\d*|gpt-([5-9]|[12]\d)(\.\d+)?)(?!.*-chat)(-|:|$)")
 _NEW_NAMES = {"max_tokens": "max_completion_tokens"}
 _REASONING_NAMES = {**_NEW_NAMES, "temperature": ""}
 
@@ -110,14 +110,14 @@ def known_window(model: str, maker: str | None = None) -> int | None:
 
     `maker` is genai-prices' name of the provider whose models are meant, or None for any.
     """
-    if model in _CORRECTED_WINDOWS:
-        return _CORRECTED_WINDOWS[model]
+    base = re.sub(r"^ft:([^:]+).*", r"\1", model)
+    base = base.rpartition("/")[2]  # OpenRouter's names are "maker/model"
+    if base in _CORRECTED_WINDOWS:
+        return _CORRECTED_WINDOWS[base]
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.2 s
 
-    base = re.sub(r"^ft:([^:]+).*", r"\1", openai_name(model))
-    base = base.rpartition("/")[2]  # OpenRouter's names are "maker/model"
     try:
-        _, info = get_snapshot().find_provider_model(base, None, maker, None)
+        _, info = get_snapshot().find_provider_model(openai_name(base), None, maker, None)
     except LookupError:
         return None
     return info.context_window

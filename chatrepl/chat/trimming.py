@@ -5,6 +5,7 @@ not exceed it. Trimming leaves out the oldest exchanges until that holds. It dec
 sent and deletes nothing.
 """
 
+import math
 from dataclasses import dataclass
 
 from chatrepl.chat.conversation import Conversation, Exchange
@@ -61,7 +62,7 @@ def fit(
     fixed = [*conversation.preamble, *_system_messages(history), *last.messages]
     used = PRIMING + sum(map(counter.message, fixed))
     if used > budget:
-        raise too_long(used, counter.about, max_tokens, context_window)
+        raise too_long(math.ceil(used * slack), counter.about, max_tokens, context_window)
     first = len(history)
     while first > 0:
         cost = sum(counter.message(m) for m in history[first - 1].messages if m.role != "system")
@@ -95,13 +96,16 @@ def _window(  # noqa: PLR0913, PLR0917 - the parts of one result
 ) -> Window:
     """Leave out the exchanges before the one at index `first`, but for their system messages."""
     sent = list(conversation.preamble)
-    dropped = []
+    dropped: list[Dropped] = []
+    exchanges = 0
     index = len(sent)
     for number, exchange in enumerate(conversation.exchanges):
+        before = len(dropped)
         for message in exchange.messages:
             if number >= first or message.role == "system":
                 sent.append(message)
             else:
                 dropped.append(Dropped(index, message.role, counter.message(message)))
             index += 1
-    return Window(tuple(sent), tuple(dropped), first, used, max_tokens, context_window)
+        exchanges += len(dropped) > before
+    return Window(tuple(sent), tuple(dropped), exchanges, used, max_tokens, context_window)

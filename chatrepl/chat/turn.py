@@ -134,12 +134,16 @@ class Chat:
         self._left_out = left_out
 
     def _learn(self, overflow: ContextOverflowError, window: Window) -> None:
-        """Take the server's word for the window, and for how it counts."""
+        """Take the server's word for the window, and for how it counts.
+
+        Whatever it told, the next request must be a smaller one: by a third, if not by more.
+        """
         if overflow.context_window:
             smaller = min(self.card.context_window, overflow.context_window)
             self.card = replace(self.card, context_window=smaller, window_known=True)
         ours = self.counter.request(window.messages)
         if overflow.prompt_tokens and overflow.prompt_tokens > ours:
             self._slack = max(self._slack, 1.02 * overflow.prompt_tokens / ours)
-        elif not overflow.context_window:
-            self._slack *= 1.25
+        room = self.card.context_window - self.max_tokens
+        if room / self._slack >= ours:
+            self._slack = 1.5 * room / ours
