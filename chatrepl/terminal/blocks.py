@@ -13,7 +13,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_EXTENSIONS = ["strikethrough", "table"]
 _GROWTH = 9 / 8
 
 
@@ -33,8 +33,9 @@ class BlockSplitter:
     """
 
     def __init__(self) -> None:
-        # The extensions that rich.markdown turns on. Link definitions stay in _env.
-        self._parser = MarkdownIt().enable("strikethrough").enable("table")
+        # The extensions that rich.markdown turns on, but the parser drops the rest of a text
+        # that nests deeper than it is told: 20 by default. Link definitions stay in _env.
+        self._parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable(_EXTENSIONS)
         self._env: dict[str, Any] = {}
         self._lines: list[str] = []  # whole lines of the open block
         self._rest = ""  # the last line, not ended yet
@@ -47,16 +48,21 @@ class BlockSplitter:
         """The open block's Markdown so far."""
         return "".join(self._lines) + self._rest
 
+    def parse(self, source: str) -> list[Token]:
+        """Parse a text with the definitions of links that have come so far, adding none."""
+        references = dict(self._env.get("references", {}))
+        return self._parser.parse(source, {"references": references})
+
     def tail(self, lines: int, width: int) -> str:
         """Give about the last `lines` screen lines of the open block, as Markdown of its own.
 
         A fence keeps its first line, so that the end of a long code block is still code.
         """
-        tail = self._lines[-lines:]
-        rest = self._rest[-lines * width :]
-        if self._closing is not None and self._lines and len(tail) < len(self._lines):
-            tail = [self._lines[self._fence_line()], *tail]
-        return "".join(tail)[-(lines + 1) * width * 2 :] + rest
+        size = lines * width
+        tail = "".join(self._lines[-lines:])[-size:] + self._rest[-size:]
+        if self._closing is not None and len(tail) < self._size + len(self._rest):
+            return self._lines[0] + tail
+        return tail
 
     def feed(self, text: str) -> list[Block]:
         """Take a piece and give the blocks that it has finished."""
@@ -82,9 +88,6 @@ class BlockSplitter:
                 self._closing = None
                 self._parse_at = 0
             return False
-        if opening := _FENCE.match(line):
-            self._closing = re.compile(rf" {{0,3}}{opening[1][0]}{{{len(opening[1])},}}\s*$")
-            self._parse_at = 0
         return self._size >= self._parse_at
 
     def _settle(self, *, at_end: bool) -> list[Block]:
@@ -92,7 +95,8 @@ class BlockSplitter:
         blocks = list(_top_level(self._parser.parse(source, self._env)))
         if not blocks:
             return []
-        first_open = len(self._lines) if at_end else _start(blocks.pop())
+        open_block = None if at_end else blocks.pop()
+        first_open = len(self._lines) if open_block is None else _start(open_block)
         finished = []
         for block, following in zip(blocks, [*blocks[1:], None], strict=False):
             end = first_open if following is None else _start(following)
@@ -100,15 +104,12 @@ class BlockSplitter:
         del self._lines[:first_open]
         self._size = sum(map(len, self._lines))
         self._parse_at = self._size * _GROWTH
+        if open_block is not None and open_block[0].type == "fence":
+            fence = open_block[0].markup
+            closing = re.compile(rf" {{0,3}}{fence[0]}{{{len(fence)},}}[ \t]*$")
+            if not any(map(closing.match, self._lines[1:])):
+                self._closing = closing
         return finished
-
-    def _fence_line(self) -> int:
-        return next((i for i, line in enumerate(self._lines) if _FENCE.match(line)), 0)
-
-
-def is_container(tokens: list[Token]) -> bool:
-    """Whether a block holds other blocks or cells: rich sets a blank line before it by itself."""
-    return len(tokens) > 1 and tokens[0].type not in {"paragraph_open", "heading_open"}
 
 
 def _start(tokens: list[Token]) -> int:

@@ -7,15 +7,18 @@ redraw only the open block below it, at a bounded rate and never taller than the
 import itertools
 import re
 import threading
-import time
+from collections import deque
 from types import TracebackType
 from typing import Any, Self
 
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from rich.console import Console
 from rich.markdown import Markdown
 from rich.text import Text
 
-from chatrepl.terminal.blocks import Block, BlockSplitter, is_container
-from chatrepl.terminal.sanitize import Sanitizer
+from chatrepl.terminal.blocks import Block, BlockSplitter
+from chatrepl.terminal.sanitize import Sanitizer, clean
 from chatrepl.terminal.screen import Screen
 
 FRAME = 0.05
@@ -23,13 +26,47 @@ FRAME = 0.05
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PADDING = re.compile(r"[ ]+$", re.MULTILINE)
+_ABOVE = MarkdownIt().parse("above")
 # The colours of the terminal's own palette suit a dark and a light background alike. A link's
 # target is shown, not hidden behind its text.
 _MARKDOWN: dict[str, Any] = {"code_theme": "ansi_dark", "hyperlinks": False}
 
 
+def render(console: Console, tokens: list[Token], source: str, *, below: bool) -> str:
+    """Render one block as it looks in the whole document, `below` another one or at the top.
+
+    Where rich fails on what the parser made of `source` (a stray </kbd> is enough), the source
+    is shown.
+    """
+    for token in tokens:
+        _disarm(token)
+    markdown = Markdown("", **_MARKDOWN)
+    markdown.parsed = [*_ABOVE, *tokens] if below else tokens
+    with console.capture() as capture:
+        try:
+            console.print(markdown)
+        except Exception:  # noqa: BLE001 - whatever it is, the reply must be read
+            console.print(Text(("above\n\n" if below else "") + clean(source).rstrip("\n")))
+    rendered = _PADDING.sub("", capture.get())
+    return rendered.partition("\n")[2] if below else rendered
+
+
+def _disarm(token: Token) -> None:
+    """Filter again: the parser decodes entities and percent signs, in links above all."""
+    token.content = clean(token.content)
+    for name, value in token.attrs.items():
+        token.attrs[name] = clean(str(value)) if isinstance(value, str) else value
+    for child in token.children or ():
+        _disarm(child)
+
+
 class MarkdownReply:
-    """Renders Markdown block by block. A thread keeps the spinner and the open block moving."""
+    """Renders Markdown block by block.
+
+    On a terminal a thread does all the drawing: pieces that arrive together are drawn together,
+    the spinner turns while the main thread waits for the server, and Ctrl-C, which interrupts
+    the main thread, never interrupts a drawing.
+    """
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -37,21 +74,21 @@ class MarkdownReply:
         self._moving = console.is_terminal and not console.is_dumb_terminal
         self._sanitizer = Sanitizer()
         self._splitter = BlockSplitter()
-        self._lock = threading.Lock()
+        self._pieces: deque[str] = deque()
+        self._come = threading.Event()
         self._done = threading.Event()
+        self._drawing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._drawn: list[int] = []  # widths of the lines of the open block on the screen
-        self._drawn_at = 0.0
-        self._changed = False
-        self._begun = False
-        self._gap = False  # a blank line is due before the next block
+        self._lead: str | None = ""  # blanks that the reply began with; None once it has begun
+        self._below = False  # whether the next block stands below one that rich sets off
         self._spinner = itertools.cycle(_SPINNER)
 
     def __enter__(self) -> Self:
         """Begin with a spinner, until the first piece."""
         if self._moving:
             self._write("\x1b[?25l")
-            self._thread = threading.Thread(target=self._keep_moving, daemon=True)
+            self._thread = threading.Thread(target=self._keep_drawing, daemon=True)
             self._thread.start()
         return self
 
@@ -63,76 +100,83 @@ class MarkdownReply:
     ) -> None:
         """Print what is still open as it is."""
         self._done.set()
+        self._come.set()
         if self._thread is not None:
             self._thread.join()
-        with self._lock:
-            blocks = self._splitter.feed(self._sanitizer.flush()) + self._splitter.flush()
-            self._draw(blocks, "")
+        with self._drawing:
+            blocks = self._take()
+            blocks += self._splitter.feed(self._begun(self._sanitizer.flush()))
+            blocks += self._splitter.flush()
+            self._draw(blocks, moving=False)
             if self._moving:
                 self._write("\x1b[?25h")
 
     def text(self, piece: str) -> None:
-        """Take a piece; draw it now unless the last drawing was a moment ago."""
-        with self._lock:
-            text = self._sanitizer.feed(piece)
-            if not self._begun:
-                text = text.lstrip()
-                self._begun = bool(text)
-            blocks = self._splitter.feed(text)
-            self._changed = True
-            if blocks or time.monotonic() - self._drawn_at >= FRAME:
-                self._draw(blocks, self._preview())
+        """Take a piece; it is drawn within a moment."""
+        self._pieces.append(piece)
+        self._come.set()
+        if not self._moving:
+            self._draw(self._take(), moving=False)
 
     def notice(self, line: str) -> None:
         """Print a line above the open block."""
-        with self._lock:
-            self._replace("", "")
+        with self._drawing:
+            blocks = self._take()
+            self._draw(blocks, moving=False)
             self._screen.notice(line)
-            self._draw([], self._preview())
+            self._draw([], moving=self._moving)
 
-    def _keep_moving(self) -> None:
-        while not self._done.wait(FRAME if self._begun else 2 * FRAME):
-            with self._lock:
-                if self._changed or not self._begun:
-                    try:
-                        self._draw([], self._preview())
-                    except OSError:  # the terminal has gone; the main thread will find out
-                        return
+    def _keep_drawing(self) -> None:
+        while not self._done.is_set():
+            came = self._come.wait(2 * FRAME if self._lead is not None else None)
+            self._come.clear()
+            if self._done.is_set():
+                return
+            with self._drawing:
+                try:
+                    if came or self._lead is not None:
+                        self._draw(self._take(), moving=True)
+                except OSError:  # the terminal has gone; the main thread will find out
+                    return
+            self._done.wait(FRAME)
+
+    def _take(self) -> list[Block]:
+        """Split what has come since the last time, and give the blocks that it has finished."""
+        pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
+        return self._splitter.feed(self._begun(self._sanitizer.feed("".join(pieces))))
+
+    def _begun(self, text: str) -> str:
+        """Leave out the blank lines at the beginning."""
+        if self._lead is None:
+            return text
+        text = self._lead + text
+        blank = len(text) - len(text.lstrip())
+        if blank == len(text):
+            self._lead = text
+            return ""
+        self._lead = None
+        return text[text.rfind("\n", 0, blank) + 1 :]
+
+    def _draw(self, blocks: list[Block], *, moving: bool) -> None:
+        """Take the open block off the screen, print the finished ones, draw it again."""
+        settled = []
+        for block in blocks:
+            settled.append(render(self._console, block.tokens, block.source, below=self._below))
+            self._below = block.tokens[-1].type != "hr"
+        lines = self._preview().splitlines() if moving else []
+        self._write(self._erasing() + "".join(settled) + "\n".join(lines))
+        self._drawn = [Text.from_ansi(line).cell_len for line in lines]
 
     def _preview(self) -> str:
         """Render the open block, or the spinner; no more of it than the screen holds."""
-        if not self._moving:
-            return ""
-        if not self._begun:
+        if self._lead is not None:
             return next(self._spinner)
         height = max(1, self._console.height - 1)
         source = self._splitter.tail(height, self._console.width)
         if not source.strip():
             return ""
-        markdown = Markdown(source, **_MARKDOWN)
-        lead = "\n" if self._gap and not is_container(markdown.parsed) else ""
-        lines = (lead + self._rendered(markdown)).splitlines()
-        return "\n".join(lines[-height:])
-
-    def _draw(self, blocks: list[Block], preview: str) -> None:
-        parts = []
-        for block in blocks:
-            markdown = Markdown("", **_MARKDOWN)
-            markdown.parsed = block.tokens
-            lead = "\n" if self._gap and not is_container(block.tokens) else ""
-            parts.append(lead + self._rendered(markdown))
-            self._gap = block.tokens[-1].type != "hr"  # rich sets no blank line after a rule
-        if blocks and preview:
-            preview = self._preview()
-        self._replace("".join(parts), preview)
-        self._drawn_at = time.monotonic()
-        self._changed = False
-
-    def _replace(self, settled: str, preview: str) -> None:
-        """Take the open block off the screen, print what is settled, draw the open block again."""
-        lines = preview.splitlines()
-        self._write(self._erasing() + settled + "\n".join(lines))
-        self._drawn = [Text.from_ansi(line).cell_len for line in lines]
+        rendered = render(self._console, self._splitter.parse(source), source, below=self._below)
+        return "\n".join(rendered.splitlines()[-height:])
 
     def _erasing(self) -> str:
         if not self._drawn:
@@ -141,11 +185,6 @@ class MarkdownReply:
         width = self._console.width
         rows = sum(max(1, -(-cells // width)) for cells in self._drawn)
         return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "") + "\x1b[J"
-
-    def _rendered(self, markdown: Markdown) -> str:
-        with self._console.capture() as capture:
-            self._console.print(markdown)
-        return _PADDING.sub("", capture.get())
 
     def _write(self, text: str) -> None:
         if text:
