@@ -14,8 +14,9 @@ from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider
 from chatrepl.chat.turn import Chat
+from chatrepl.config import ModelTable, ProviderTable, Table
 from chatrepl.errors import SettingsError
-from chatrepl.paths import Paths
+from chatrepl.paths import Paths, expanded
 from chatrepl.providers import smollm2
 from chatrepl.providers.azure import DEFAULT_API_VERSION, AzureProvider
 from chatrepl.providers.embedded import (
@@ -27,7 +28,7 @@ from chatrepl.providers.embedded import (
 from chatrepl.providers.openai import Endpoint, OpenAIProvider, is_loopback
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.providers.scripted import ScriptedProvider
-from chatrepl.settings import ModelTable, ProviderTable, Settings, Sources
+from chatrepl.settings import Settings, Sources
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.screen import Screen
 
@@ -170,7 +171,7 @@ class App:
             return smollm2.SYSTEM if self.settings.kind == "embedded" else ""
         if not system.startswith("@"):
             return system
-        file = Path(system[1:]).expanduser()
+        file = expanded(system[1:])
         try:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -240,8 +241,8 @@ class App:
             context_window=window,
             max_output=table.max_output,
             encoding=table.encoding,
-            parameters={str(key): value for key, value in table.parameters.items()},
-            prices={str(key): str(value) for key, value in table.prices.items()},
+            parameters=_set(table.parameters),
+            prices={name: str(price) for name, price in _set(table.prices).items()},
         )
         if settings.max_tokens is not None and settings.max_tokens >= card.context_window:
             text = (
@@ -250,6 +251,13 @@ class App:
             )
             raise SettingsError(text, "Lower --max-tokens, or set --context-window.")
         return card
+
+
+def _set(table: Table) -> dict[str, Any]:
+    """Give the keys of a table that the user has set."""
+    return {
+        name: value for name, value in msgspec.structs.asdict(table).items() if value is not None
+    }
 
 
 def _find_key(name: str, server: ProviderTable, environment: Mapping[str, str]) -> tuple[str, str]:

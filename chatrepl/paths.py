@@ -20,7 +20,15 @@ class Paths:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Paths":
         """Read CHATREPL_HOME, else ask the platform."""
         if home := environment.get("CHATREPL_HOME"):
-            root = Path(home).expanduser()
+            root = expanded(home)
             return cls(root / "config", root / "data", root / "cache")
         dirs = PlatformDirs("chatrepl", appauthor=False)
         return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_cache_path)
+
+
+def expanded(path: str | Path) -> Path:
+    """Expand a leading ~, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -1,87 +1,30 @@
 """Settings: defaults < config file < persona < environment < flags.
 
-Each value knows where it came from (`Settings.origins`). A bad file is an error with the line
-and the nearest known key; the file is never written.
+Each value knows where it came from (`Settings.origins`). The config file is read, never written.
 """
 
-import difflib
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from chatrepl.config import (
+    Choices,
+    ConfigFile,
+    Example,
+    Kind,
+    ModelTable,
+    Persona,
+    ProviderTable,
+    nearest,
+    parse_config,
+)
 from chatrepl.errors import SettingsError
-from chatrepl.paths import Paths
-
-Kind = Literal["openai", "azure", "embedded"]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the config file."""
-
-
-class Choices(Table, frozen=True):
-    """What the file, a persona, the environment or a flag can say of a chat."""
-
-    provider: str | None = None
-    model: str | None = None
-    system: str | None = None
-    max_tokens: Positive | None = None
-    temperature: Temperature | None = None
-    context_window: Positive | None = None
-    plain: bool | None = None
-
-
-class Example(Table, frozen=True):
-    """One few-shot example: a user message and the reply that it should get."""
-
-    user: str
-    assistant: str
-
-
-class Persona(Choices, frozen=True):
-    """A named system prompt with examples and settings."""
-
-    examples: list[Example] = []
-
-
-class ProviderTable(Table, frozen=True):
-    """A server and how it is spoken to. `timeout` is in seconds of silence."""
-
-    kind: Kind | None = None
-    base_url: str | None = None
-    api_key_env: str | None = None
-    api_key_cmd: str | None = None
-    api_version: str | None = None
-    deployments: dict[str, str] = {}
-    default_headers: dict[str, str] = {}
-    timeout: Annotated[float, msgspec.Meta(gt=0)] = 120.0
-    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-
-
-class ModelTable(Table, frozen=True):
-    """What the user says of a model. Prices are per million tokens, in US dollars."""
-
-    context_window: Positive | None = None
-    max_output: Positive | None = None
-    encoding: Literal["cl100k_base", "o200k_base"] | None = None
-    prices: dict[Literal["prompt", "cached", "completion"], float] = {}
-    parameters: dict[Literal["max_tokens", "temperature", "stream_options"], str] = {}
-
-
-class ConfigFile(Choices, frozen=True):
-    """The whole of config.toml."""
-
-    persona: str | None = None
-    personas: dict[str, Persona] = {}
-    providers: dict[str, ProviderTable] = {}
-    models: dict[str, ModelTable] = {}
+from chatrepl.paths import Paths, expanded
 
 
 class Flags(Choices, frozen=True):
@@ -100,7 +43,7 @@ BUILT_IN: Mapping[str, ProviderTable] = {
 
 
 # What the embedded provider runs: its default model, or a file.
-_EMBEDDED = re.compile(r"^smollm2|\.gguf$", re.IGNORECASE)
+_EMBEDDED = re.compile(r"^smollm2(-135m-instruct)?$|\.gguf$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +149,17 @@ class Sources:
     def _usual_provider(self, model: str | None, flags: Flags) -> str:
         """Say who answers when nobody says it: whoever is set up, else the embedded model."""
         has = self.environment.get
-        if model is not None and _EMBEDDED.search(model):
+        if flags.base_url:
+            return "openai"
+        if model is not None and model.lower().endswith(".gguf") and expanded(model).is_file():
             return "embedded"
         if self.file.providers:
             return next(iter(self.file.providers))
+        if model is not None and _EMBEDDED.search(model):
+            return "embedded"
         if has("OPENAI_API_TYPE", "").lower() in {"azure", "azure_ad"}:
             return "azure"
-        if flags.base_url or has("OPENAI_BASE_URL") or has("OPENAI_API_BASE"):
+        if has("OPENAI_BASE_URL") or has("OPENAI_API_BASE"):
             return "openai"
         if has("OPENAI_API_KEY"):
             return "openai"
@@ -245,15 +192,22 @@ class Sources:
         if name in known:
             return known[name]
         raise SettingsError(
-            f"There is no {what} '{name}' ({flag}).{_nearest(name, known)}",
+            f"There is no {what} '{name}' ({flag}).{nearest(name, known)}",
             f"Known: {', '.join(sorted(known))}." if known else f"The config file has no {what}s.",
         )
 
 
 def check_url(url: str | None, where: str) -> None:
     """Raise SettingsError unless `url` is None or an http(s) URL with a host."""
-    if url is not None and not re.match(r"https?://[^/\s]+", url):
-        text = f"base_url of {where} is no http or https URL: {url}"
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not url.isprintable() or " " in url:
+        text = f"base_url of {where} is no http or https URL: {url!r}"
         raise SettingsError(text, "Example: http://localhost:8080/v1")
 
 
@@ -265,9 +219,9 @@ def read_sources(
     Raises SettingsError for a file that is named but missing, or bad.
     """
     named = config or environment.get("CHATREPL_CONFIG")
-    path = Path(named).expanduser() if named else paths.config / "config.toml"
+    path = expanded(named) if named else paths.config / "config.toml"
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         if named:
             text = f"There is no config file {path}."
@@ -276,86 +230,3 @@ def read_sources(
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The config file {path} can't be read: {error}") from error
     return Sources(parse_config(text, str(path)), path, environment, flags)
-
-
-def parse_config(text: str, source: str) -> ConfigFile:
-    """Parse and check the text of a config file. Raises SettingsError."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{source}: {error}", "The file is not valid TOML.") from error
-    check = _Check(text, source)
-    named: dict[str, dict[str, Any]] = {}
-    for section, shape in (
-        ("personas", Persona),
-        ("providers", ProviderTable),
-        ("models", ModelTable),
-    ):
-        table = tables.get(section, {})
-        if not isinstance(table, dict):
-            raise check.error((section,), f"'{section}' must be tables: [{section}.NAME]")
-        named[section] = {
-            name: check.convert(value, shape, (section, name)) for name, value in table.items()
-        }
-    top = {key: value for key, value in tables.items() if key not in named}
-    whole: ConfigFile = msgspec.structs.replace(check.convert(top, ConfigFile, ()), **named)
-    return whole
-
-
-class _Check:
-    """Checks tables of one file, and names the line where one is wrong."""
-
-    def __init__(self, text: str, source: str) -> None:
-        self._text = text
-        self._source = source
-
-    def convert(self, value: object, shape: type[Table], at: tuple[str, ...]) -> Any:
-        known = shape.__struct_fields__
-        if isinstance(value, dict):
-            for key in value:
-                if key not in known:
-                    where = f" in [{'.'.join(at)}]" if at else ""
-                    text = f"unknown key '{key}'{where}.{_nearest(key, known)}"
-                    raise self.error((*at, key), text)
-        try:
-            return msgspec.convert(value, shape)
-        except msgspec.ValidationError as error:
-            words, _, path = str(error).partition(" - at `$.")
-            key = tuple(re.findall(r"^\w+", path))
-            name = ".".join((*at, *key)) or "the file"
-            raise self.error((*at, *key), f"{name}: {_plain(words)}") from error
-
-    def error(self, at: tuple[str, ...], text: str) -> SettingsError:
-        line = _line_of(self._text, at)
-        where = f"{self._source}, line {line}" if line else self._source
-        return SettingsError(f"{where}: {text}", "config.example.toml shows every key.")
-
-
-def _line_of(text: str, at: tuple[str, ...]) -> int | None:
-    """Find the line on which a key stands: the first that must be there for it to appear."""
-    lines = text.splitlines()
-    start = None
-    for count in range(len(lines) + 1):
-        try:
-            table: Any = tomllib.loads("\n".join(lines[:count]))
-        except tomllib.TOMLDecodeError:
-            continue  # in the middle of a value of several lines
-        for key in at:
-            table = table.get(key) if isinstance(table, dict) else None
-        if table is not None:
-            return start
-        start = count + 1
-    return None
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f" Did you mean '{near[0]}'?" if near else ""
-
-
-def _plain(words: str) -> str:
-    """Say msgspec's words as a person would."""
-    words = words.replace(" | null", "").replace("`", "")
-    names = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
-    names |= {"object": "a table", "array": "a list"}
-    return re.sub(r"\b(str|int|float|bool|object|array)\b", lambda m: names[m[0]], words)

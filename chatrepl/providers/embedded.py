@@ -48,7 +48,7 @@ def find_model(name: str | None, folder: Path, log: Path, context_window: int) -
     """Read a model name: SmolLM2's, or the path of a GGUF file. Raises SettingsError."""
     if name is None or name.lower() in {smollm2.NAME.lower(), "smollm2"}:
         return EmbeddedModel(None, folder, log, context_window)
-    file = Path(name).expanduser()
+    file = Path(name)
     if not file.is_file():
         text = f"The embedded provider has no model '{name}', and there is no such file."
         hint = f"Known: {smollm2.NAME}, or the path of a GGUF file; elsewhere: provider/model."

@@ -23,7 +23,7 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
 def load_messages(file: Path) -> list[Message]:
     """Read the messages of a file. Raises SettingsError, naming the message that is wrong."""
     try:
-        data = file.expanduser().read_bytes()
+        data = file.read_bytes()
     except OSError as error:
         text = f"--load: {file} can't be read: {error.strerror or error}"
         raise SettingsError(text) from error

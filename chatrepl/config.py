@@ -1,0 +1,221 @@
+"""config.toml: its tables, and what is said of a bad one."""
+
+import difflib
+import math
+import re
+import tomllib
+import typing
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from chatrepl.errors import SettingsError
+
+Kind = Literal["openai", "azure", "embedded"]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+Price = Annotated[float, msgspec.Meta(ge=0)]
+Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the config file."""
+
+
+class Choices(Table, frozen=True):
+    """What the file, a persona, the environment or a flag can say of a chat."""
+
+    provider: str | None = None
+    model: str | None = None
+    system: str | None = None
+    max_tokens: Positive | None = None
+    temperature: Temperature | None = None
+    context_window: Positive | None = None
+    plain: bool | None = None
+
+
+class Example(Table, frozen=True):
+    """One few-shot example: a user message and the reply that it should get."""
+
+    user: str
+    assistant: str
+
+
+class Persona(Choices, frozen=True):
+    """A named system prompt with examples and settings."""
+
+    examples: list[Example] = []
+
+
+class ProviderTable(Table, frozen=True):
+    """A server and how it is spoken to. `timeout` is in seconds of silence."""
+
+    kind: Kind | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    api_key_cmd: str | None = None
+    api_version: str | None = None
+    deployments: dict[str, str] = {}
+    default_headers: dict[str, str] = {}
+    timeout: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
+
+
+class Prices(Table, frozen=True):
+    """What a model costs per million tokens, in US dollars."""
+
+    prompt: Price | None = None
+    cached: Price | None = None
+    completion: Price | None = None
+
+
+class Parameters(Table, frozen=True):
+    """What a server calls our parameters; "" says that one is not sent."""
+
+    max_tokens: str | None = None
+    temperature: str | None = None
+    stream_options: str | None = None
+
+
+class ModelTable(Table, frozen=True):
+    """What the user says of a model."""
+
+    context_window: Positive | None = None
+    max_output: Positive | None = None
+    encoding: Literal["cl100k_base", "o200k_base"] | None = None
+    prices: Prices = Prices()
+    parameters: Parameters = Parameters()
+
+
+class ConfigFile(Choices, frozen=True):
+    """The whole of config.toml."""
+
+    persona: str | None = None
+    personas: dict[str, Persona] = {}
+    providers: dict[str, ProviderTable] = {}
+    models: dict[str, ModelTable] = {}
+
+
+# Tables inside tables: what they are, and whether they stand alone, by name or in a list.
+_INNER: dict[str, tuple[type[Table], type]] = {
+    "personas": (Persona, dict),
+    "providers": (ProviderTable, dict),
+    "models": (ModelTable, dict),
+    "prices": (Prices, Table),
+    "parameters": (Parameters, Table),
+    "examples": (Example, list),
+}
+
+
+def parse_config(text: str, source: str) -> ConfigFile:
+    """Parse and check the text of a config file. Raises SettingsError."""
+    try:
+        tables = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number beyond numbers
+        end = f"at line {len(text.rstrip().split(chr(10)))}"
+        words = str(error).replace("at end of document", end)
+        raise SettingsError(f"{source}: {words}", "The file is not valid TOML.") from error
+    config: ConfigFile = _Check(text, source).convert(tables, ConfigFile, ())
+    return config
+
+
+class _Check:
+    """Checks the tables of one file, and names the line where one is wrong."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._text = text
+        self._source = source
+
+    def convert(self, value: object, shape: type[Table], at: tuple[str | int, ...]) -> Any:
+        if not isinstance(value, dict):
+            raise self.error(at, f"{_dotted(at)}: Expected a table, got {value!r:.40}")
+        known = shape.__struct_fields__
+        inner: dict[str, Any] = {}
+        for key, part in value.items():
+            if key not in known:
+                where = f" in [{_dotted(at)}]" if at else ""
+                text = f"unknown key '{_shown(key)}'{where}.{nearest(key, known)}"
+                raise self.error((*at, key), text)
+            if key in _INNER:
+                inner[key] = self._inner(key, part, (*at, key))
+            elif isinstance(part, float) and not math.isfinite(part):
+                raise self.error((*at, key), f"{_dotted((*at, key))}: Expected a finite number")
+        flat = {key: part for key, part in value.items() if key not in inner}
+        try:
+            return msgspec.structs.replace(msgspec.convert(flat, shape), **inner)
+        except msgspec.ValidationError as error:
+            words, _, path = str(error).partition(" - at `$.")
+            key = re.findall(r"^\w+", path)
+            choices = _choices(shape, key[0]) if key and "enum" in words else ""
+            said = f"{_dotted((*at, *key)) or 'the file'}: {_plain(words)}{choices}"
+            raise self.error((*at, *key), said) from error
+
+    def _inner(self, key: str, value: object, at: tuple[str | int, ...]) -> Any:
+        shape, container = _INNER[key]
+        if container is Table:
+            return self.convert(value, shape, at)
+        if not isinstance(value, container):
+            form = f"tables: [{key}.NAME]" if container is dict else "a list of tables"
+            raise self.error(at, f"{_dotted(at)} must be {form}")
+        if isinstance(value, dict):
+            return {name: self.convert(part, shape, (*at, name)) for name, part in value.items()}
+        assert isinstance(value, list)
+        return [self.convert(part, shape, (*at, i)) for i, part in enumerate(value)]
+
+    def error(self, at: tuple[str | int, ...], text: str) -> SettingsError:
+        line = _line_of(self._text, at)
+        where = f"{self._source}, line {line}" if line else self._source
+        return SettingsError(f"{where}: {text}", "config.example.toml shows every key.")
+
+
+def _line_of(text: str, at: tuple[str | int, ...]) -> int | None:
+    """Find the line on which a key stands: the first that must be there for it to appear."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    start = None
+    for count in range(len(lines) + 1):
+        try:
+            found: Any = tomllib.loads("\n".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a value of several lines
+        try:
+            for key in at:
+                found = found[key]
+        except (KeyError, IndexError, TypeError):
+            start = count + 1
+        else:
+            return start
+    return None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest known name was meant, if there is one near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean '{_shown(near[0])}'?" if near else ""
+
+
+def _dotted(at: tuple[str | int, ...]) -> str:
+    """Name a place; a number in a list is no part of the name."""
+    return ".".join(_shown(key) for key in at if isinstance(key, str))
+
+
+def _shown(key: str) -> str:
+    return key if key.isprintable() else repr(key)[1:-1]
+
+
+def _choices(shape: type[Table], key: str) -> str:
+    """Say what a field may be, where that is one of a few words."""
+
+    def words(hint: object) -> list[str]:
+        if isinstance(hint, str):
+            return [hint]
+        return [word for part in typing.get_args(hint) for word in words(part)]
+
+    return f"; known: {', '.join(words(typing.get_type_hints(shape)[key]))}"
+
+
+def _plain(words: str) -> str:
+    """Say msgspec's words as a person would."""
+    words = words.replace(" | null", "").replace("`", "").replace("enum value", "value")
+    names = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    names |= {"object": "a table", "array": "a list", "Object": "a table"}
+    return re.sub(r"\b(str|int|float|bool|object|array|Object)\b", lambda m: names[m[0]], words)
