@@ -188,7 +188,8 @@ class App:
             check_installed()
             log = self.paths.cache / "llama-server.log"
             window = self._card(settings).context_window
-            model = find_model(settings.model, self.paths.data, log, window)
+            name = settings.model and str(expanded(settings.model))
+            model = find_model(name, self.paths.data, log, window)
             embedded = EmbeddedProvider(model, server.timeout)
             self._stack.callback(embedded.close)
             self._fetch(embedded)
@@ -255,9 +256,8 @@ class App:
 
 def _set(table: Table) -> dict[str, Any]:
     """Give the keys of a table that the user has set."""
-    return {
-        name: value for name, value in msgspec.structs.asdict(table).items() if value is not None
-    }
+    keys = msgspec.structs.asdict(table)
+    return {name: value for name, value in keys.items() if value is not None}
 
 
 def _find_key(name: str, server: ProviderTable, environment: Mapping[str, str]) -> tuple[str, str]:
