@@ -45,7 +45,7 @@ def told(server: str, model: str, key_hint: str) -> Iterator[None]:
         raise _of_connection(error, server) from error
     except openai.APIError as error:  # an error object inside the stream
         raise _of_stream(error, server) from error
-    except (ValueError, httpx2.StreamError) as error:  # an event that is no JSON, no UTF-8
+    except (ValueError, RecursionError, httpx2.StreamError) as error:  # no JSON, no UTF-8, …
         text = f"{server} sent an event that is no chat completion: {one_line(error)}"
         raise BadReplyError(text, "Check base_url: it must be an OpenAI-compatible API.") from error
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
+from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
-from chatrepl.chat.usage import Usage
-from chatrepl.errors import BadReplyError, UnsupportedParameterError
+from chatrepl.errors import UnsupportedParameterError
+from chatrepl.providers.chunks import chunk_stream, read_chunks
 
 if TYPE_CHECKING:
     import openai
@@ -112,16 +112,12 @@ class OpenAIProvider:
         from chatrepl.providers.faults import told  # noqa: PLC0415 - imports the client
 
         with told(self.endpoint.server, self._model(request), self.endpoint.key_hint):
-            client = self._connected()
-            import openai  # noqa: PLC0415 - half a second
-
-            stream = client.post(
+            stream = self._connected().post(
                 "/chat/completions",
                 body=self._body(request),
-                # Plain dicts: the typed stream costs six times as much a chunk.
-                cast_to=object,
+                cast_to=object,  # plain dicts: the typed stream costs six times as much a chunk
                 stream=True,
-                stream_cls=openai.Stream[object],
+                stream_cls=chunk_stream(),
             )
             with stream:
                 yield from read_chunks(stream, self.endpoint.server)
@@ -158,45 +154,3 @@ def client_options(endpoint: Endpoint) -> dict[str, Any]:
     if is_loopback(endpoint.base_url):  # where no proxy has a place
         options["http_client"] = openai.DefaultHttpxClient(trust_env=False, timeout=timeout)
     return options
-
-
-def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
-    """Turn the chunks of a streamed chat completion into events; the last is `Finished`.
-
-    Azure's first chunk has empty `choices` and `prompt_filter_results`; the last one of every
-    server has empty `choices` and `usage`. Raises BadReplyError if there is no chunk at all.
-    """
-    chunk: object = None
-    model: str | None = None
-    reason: str | None = None
-    for chunk in chunks:
-        if not isinstance(chunk, dict):
-            break
-        model = chunk.get("model") or model
-        for choice in chunk.get("choices") or ():
-            delta = choice.get("delta") or {}
-            if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-                yield ReasoningDelta(thought)
-            if text := delta.get("content") or delta.get("refusal"):
-                yield TextDelta(text)
-            reason = choice.get("finish_reason") or reason
-        if usage := chunk.get("usage"):
-            yield UsageReport(read_usage(usage))
-    if not isinstance(chunk, dict):
-        raise BadReplyError(
-            f"{server} answered with something that is no chat completion.",
-            "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1).",
-        )
-    yield Finished(reason, model)
-
-
-def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """Read the API's `usage` object."""
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    return Usage(
-        usage.get("prompt_tokens") or 0,
-        usage.get("completion_tokens") or 0,
-        prompt.get("cached_tokens") or 0,
-        completion.get("reasoning_tokens") or 0,
-    )

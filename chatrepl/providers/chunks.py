@@ -1,0 +1,99 @@
+"""Reading a streamed chat completion: server-sent events, chunks, our events."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
+from chatrepl.chat.usage import Usage
+from chatrepl.errors import BadReplyError
+
+if TYPE_CHECKING:
+    import openai
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+    def read(self) -> Usage:
+        prompt = self.prompt_tokens_details or _Details()
+        completion = self.completion_tokens_details or _Details()
+        return Usage(
+            self.prompt_tokens or 0,
+            self.completion_tokens or 0,
+            prompt.cached_tokens or 0,
+            completion.reasoning_tokens or 0,
+        )
+
+
+class _Chunk(msgspec.Struct):
+    """What we read of a chunk; everything may be missing, and the rest is passed over."""
+
+    choices: list[_Choice] | None = None
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+def chunk_stream() -> type["openai.Stream[object]"]:
+    """Give the client's stream, less the events without data that keep a connection alive.
+
+    The client reads each event as JSON, and an empty one is none.
+    """
+    import openai  # noqa: PLC0415 - half a second
+
+    class Chunks(openai.Stream[object]):
+        def _iter_events(self):  # type: ignore[no-untyped-def]  # its type is private
+            return (event for event in super()._iter_events() if event.data)
+
+    return Chunks
+
+
+def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
+    """Turn the chunks of a streamed chat completion into events; the last is `Finished`.
+
+    Azure's first chunk has empty `choices` and `prompt_filter_results`; the last one of every
+    server has empty `choices` and `usage`. Raises BadReplyError if there is no chunk at all, and
+    ValueError for one that has another shape.
+    """
+    chunk: _Chunk | None = None
+    model: str | None = None
+    reason: str | None = None
+    for plain in chunks:
+        chunk = msgspec.convert(plain, _Chunk)
+        model = chunk.model or model
+        for choice in chunk.choices or ():
+            delta = choice.delta or _Delta()
+            if thought := delta.reasoning_content or delta.reasoning:
+                yield ReasoningDelta(thought)
+            if text := delta.content or delta.refusal:
+                yield TextDelta(text)
+            reason = choice.finish_reason or reason
+        if chunk.usage is not None:
+            yield UsageReport(chunk.usage.read())
+    if chunk is None:
+        raise BadReplyError(
+            f"{server} answered with something that is no chat completion.",
+            "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1).",
+        )
+    yield Finished(reason, model)
