@@ -25,7 +25,8 @@ from chatrepl.providers.embedded import (
     check_installed,
     find_model,
 )
-from chatrepl.providers.openai import Endpoint, OpenAIProvider, is_loopback
+from chatrepl.providers.endpoint import Endpoint, is_loopback
+from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.settings import Settings, Sources

@@ -69,8 +69,14 @@ class ModelCard:
 
 
 def openai_name(model: str) -> str:
-    """Give the name that OpenAI uses: Azure spells gpt-3.5-turbo as gpt-35-turbo."""
-    return model.replace("gpt-35-turbo", "gpt-3.5-turbo", 1)
+    """Give the name that OpenAI uses.
+
+    Azure spells gpt-3.5-turbo as gpt-35-turbo, OpenRouter's names are "maker/model".
+
+    >>> openai_name("gpt-35-turbo-16k"), openai_name("openai/gpt-4")
+    ('gpt-3.5-turbo-16k', 'gpt-4')
+    """
+    return model.rpartition("/")[2].replace("gpt-35-turbo", "gpt-3.5-turbo", 1)
 
 
 def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say of a model
@@ -90,9 +96,10 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
     """
     known = context_window or known_window(model, maker="openai" if local else None)
     names: dict[str, str] = {}
-    if _REASONING.match(model):
+    own_name = openai_name(model)
+    if _REASONING.match(own_name):
         names = _REASONING_NAMES
-    elif model.startswith("gpt-5"):  # the -chat ones
+    elif own_name.startswith("gpt-5"):  # the -chat ones
         names = _NEW_NAMES
     return ModelCard(
         name=model,
@@ -110,8 +117,7 @@ def known_window(model: str, maker: str | None = None) -> int | None:
 
     `maker` is genai-prices' name of the provider whose models are meant, or None for any.
     """
-    base = re.sub(r"^ft:([^:]+).*", r"\1", model)
-    base = base.rpartition("/")[2]  # OpenRouter's names are "maker/model"
+    base = re.sub(r"^ft:([^:]+).*", r"\1", model.rpartition("/")[2])
     if base in _CORRECTED_WINDOWS:
         return _CORRECTED_WINDOWS[base]
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.2 s

@@ -62,6 +62,11 @@ class Conversation:
         last = Exchange((*self.exchanges[-1].messages, reply), finish_reason, usage)
         return replace(self, exchanges=(*self.exchanges[:-1], last))
 
+    def unanswered(self) -> "Conversation":
+        """Take the reply off the last exchange."""
+        said = [m for m in self.exchanges[-1].messages if m.role != "assistant"]
+        return replace(self, exchanges=(*self.exchanges[:-1], Exchange(tuple(said))))
+
     def without_last(self) -> "Conversation":
         """Step back by one exchange."""
         return replace(self, exchanges=self.exchanges[:-1])
@@ -89,5 +94,8 @@ def from_messages(messages: Iterable[Message]) -> Conversation:
         if message.role == "user" or not groups:
             groups.append([])
         groups[-1].append(message)
-    exchanges = tuple(Exchange(tuple(group), "stop") for group in groups)
+    exchanges = tuple(
+        Exchange(tuple(group), "stop" if group[-1].role == "assistant" else None)
+        for group in groups
+    )
     return Conversation(system, (), exchanges)

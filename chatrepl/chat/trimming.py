@@ -62,7 +62,8 @@ def fit(
     fixed = [*conversation.preamble, *_system_messages(history), *last.messages]
     used = PRIMING + sum(map(counter.message, fixed))
     if used > budget:
-        raise too_long(math.ceil(used * slack), counter.about, max_tokens, context_window)
+        about = counter.about if slack == 1 else "≈"
+        raise too_long(math.ceil(used * slack), about, max_tokens, context_window)
     first = len(history)
     while first > 0:
         cost = sum(counter.message(m) for m in history[first - 1].messages if m.role != "system")

@@ -14,6 +14,8 @@ from chatrepl.chat.usage import Usage
 from chatrepl.errors import ContextOverflowError
 
 _REFITS = 3
+_TELLING = 200
+"""A prompt of so many tokens shows how a server counts."""
 
 
 class Chat:
@@ -71,19 +73,18 @@ class Chat:
         which something came is kept, marked as interrupted if it is not whole; if nothing came
         the conversation is as it was before. Raises ChatreplError.
         """
-        return self._exchange(self.conversation, Message("user", text))
+        return self._exchange(self.conversation.asking(Message("user", text)))
 
     def retry(self) -> Iterator[Event]:
         """Ask for another reply to the last user message; the old one goes once a new one comes.
 
         There must be an exchange that begins with a user message.
         """
-        prompt = self.conversation.exchanges[-1].prompt
-        assert prompt is not None
-        return self._exchange(self.conversation.without_last(), prompt)
+        return self._exchange(self.conversation.unanswered())
 
-    def _exchange(self, before: Conversation, prompt: Message) -> Iterator[Event]:
-        draft = before.asking(prompt)
+    def _exchange(self, draft: Conversation) -> Iterator[Event]:
+        prompt = draft.exchanges[-1].prompt
+        assert prompt is not None
         window = self.window(draft)
         self._recorder.begin(prompt)
         pieces: list[str] = []
@@ -97,6 +98,8 @@ class Chat:
                         self._recorder.text(text)
                     case UsageReport(usage):
                         self.usage += usage
+                        if self.sent is not None and not self.counter.exact:
+                            self._calibrate(usage.prompt_tokens, self.sent)
                     case Finished(finish_reason):
                         pass
                 yield event
@@ -141,9 +144,17 @@ class Chat:
         if overflow.context_window:
             smaller = min(self.card.context_window, overflow.context_window)
             self.card = replace(self.card, context_window=smaller, window_known=True)
+        self._calibrate(overflow.prompt_tokens, window)
+        ours = self.counter.request(window.messages) * self._slack
+        if self.card.context_window - self.max_tokens >= ours:
+            less = int(ours / 1.5) + self.max_tokens
+            self.card = replace(self.card, context_window=less)
+
+    def _calibrate(self, theirs: int | None, window: Window) -> None:
+        """Note by how much the server counts more than we do, on the safe side.
+
+        A short prompt says little of that: most of it is frame.
+        """
         ours = self.counter.request(window.messages)
-        if overflow.prompt_tokens and overflow.prompt_tokens > ours:
-            self._slack = max(self._slack, 1.02 * overflow.prompt_tokens / ours)
-        room = self.card.context_window - self.max_tokens
-        if room / self._slack >= ours:
-            self._slack = 1.5 * room / ours
+        if theirs and theirs > ours >= _TELLING:
+            self._slack = max(self._slack, 1.02 * theirs / ours)

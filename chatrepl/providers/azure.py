@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from chatrepl.chat.ports import Request
-from chatrepl.providers.openai import Endpoint, OpenAIProvider, client_options
+from chatrepl.providers.endpoint import Endpoint
+from chatrepl.providers.openai import OpenAIProvider, client_options
 
 if TYPE_CHECKING:
     import openai

@@ -14,7 +14,8 @@ from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import ConnectionFailedError, SettingsError, StreamInterruptedError
 from chatrepl.providers import smollm2
-from chatrepl.providers.openai import Endpoint, OpenAIProvider
+from chatrepl.providers.endpoint import Endpoint
+from chatrepl.providers.openai import OpenAIProvider
 
 DEFAULT_WINDOW = 8_192
 """SmolLM2's context window in tokens, and what another GGUF model is given unless it is told."""

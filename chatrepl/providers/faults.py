@@ -1,5 +1,6 @@
 """What the openai client raises, told in our own tree of errors."""
 
+import math
 import re
 import ssl
 from collections.abc import Iterator, Mapping
@@ -20,145 +21,188 @@ from chatrepl.errors import (
     RateLimitError,
     RequestRefusedError,
     ServerError,
+    SettingsError,
     StreamInterruptedError,
     UnsupportedParameterError,
 )
+from chatrepl.providers.endpoint import Endpoint
 
-_WINDOW = re.compile(r"(?:maximum context length is|context size \()\s*([\d,]+)")
-_PROMPT = re.compile(r"([\d,]+) in the messages|resulted in ([\d,]+) tokens|request \(([\d,]+) ")
+_CHECK_URL = "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1)."
+_UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
+
+# OpenAI's words, of two generations, and llama.cpp's.
+_WINDOW = re.compile(
+    r"(?:maximum context length is|configured limit of|context size \()\s*(\d[\d,]*)"
+)
+_PROMPT = re.compile(
+    r"(\d[\d,]*) in the messages|resulted in (\d[\d,]*) tokens|request \((\d[\d,]*) tokens"
+)
 
 
 @contextmanager
-def told(server: str, model: str, key_hint: str) -> Iterator[None]:
-    """Turn every exception of the client into one of ours.
+def building(endpoint: Endpoint) -> Iterator[None]:
+    """Tell what is wrong with the settings when a client can't be built of them."""
+    try:
+        httpx2.URL(endpoint.base_url or "https://api.openai.com/v1")
+    except (httpx2.InvalidURL, ValueError) as error:
+        text = f"base_url of {endpoint.name} is no URL: {_one_line(error)}"
+        raise SettingsError(text, "Example: http://localhost:8080/v1") from error
+    try:
+        yield
+    except OSError as error:
+        text = f"The certificates for TLS can't be loaded: {_one_line(error)}"
+        raise SettingsError(text, "Check SSL_CERT_FILE and SSL_CERT_DIR.") from error
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        text = f"The proxy can't be used: {_one_line(error)}"
+        raise SettingsError(text, "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.") from error
 
-    `server` names the server in messages, `key_hint` says where its key is set.
+
+@contextmanager
+def told(endpoint: Endpoint, model: str, *, reading: bool = False) -> Iterator[None]:
+    """Turn every exception of the client into one of ours, with the key taken out.
+
+    `reading` says that the answer has begun.
     """
+    server = endpoint.server
     try:
         yield
     except openai.APIStatusError as error:
-        raise _of_status(error, server, model, key_hint) from error
+        raise _of_status(error, endpoint, model) from error
     except openai.APITimeoutError as error:
-        text = f"{server} sent nothing for too long."
+        # The client says the same of a connection that was never made.
+        if isinstance(error.__cause__, httpx2.ConnectTimeout):
+            raise _unconnected(server, "no answer in time") from error
+        text = f"{server} sent nothing for {endpoint.timeout:g} seconds."
         raise StreamInterruptedError(text, "Try again, or raise the provider's timeout.") from error
     except openai.APIConnectionError as error:
         raise _of_connection(error, server) from error
     except openai.APIError as error:  # an error object inside the stream
-        raise _of_stream(error, server) from error
-    except (ValueError, RecursionError, httpx2.StreamError) as error:  # no JSON, no UTF-8, …
-        text = f"{server} sent an event that is no chat completion: {one_line(error)}"
-        raise BadReplyError(text, "Check base_url: it must be an OpenAI-compatible API.") from error
+        raise _of_stream(error, endpoint) from error
+    except (httpx2.InvalidURL, ValueError, RecursionError, httpx2.StreamError) as error:
+        if not reading:
+            raise _unconnected(server, _one_line(error)) from error
+        text = f"{server} sent an event that is no chat completion: {_one_line(error)}"
+        raise BadReplyError(text, _CHECK_URL) from error
 
 
-def one_line(said: object, limit: int = 300) -> str:
-    """Give what a server said as one line of bounded length."""
+def _one_line(said: object, limit: int = 300) -> str:
+    """Give what somebody said as one line of bounded length."""
     line = " ".join(str(said).split())
+    line = re.sub(r"^\[Errno -?\d+\] ", "", line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _of_connection(error: openai.APIConnectionError, server: str) -> ChatreplError:
-    cause: BaseException = error
-    while cause.__cause__ is not None or cause.__context__ is not None:
-        following = cause.__cause__ or cause.__context__
-        assert following is not None
-        cause = following
-        if isinstance(cause, ssl.SSLError):
-            return ConnectionFailedError(
-                f"No secure connection to {server}: {one_line(cause)}",
-                "For a company's own certificate authority, set SSL_CERT_FILE.",
-            )
-    if isinstance(error.__cause__, httpx2.ReadError | httpx2.RemoteProtocolError):
-        return StreamInterruptedError(
-            f"{server} closed the connection: {one_line(cause)}", "Try again."
-        )
+def _words(body: object, endpoint: Endpoint) -> str:
+    """Find the server's own words in an error body, wherever it put them, without the key."""
+    if isinstance(body, Mapping):
+        body = body.get("message") or body.get("detail") or body.get("error")
+    words = _one_line(body or "it gave no reason")
+    return words.replace(endpoint.api_key, "[the key]")
+
+
+def _unconnected(server: str, why: str) -> ConnectionFailedError:
     return ConnectionFailedError(
-        f"No connection to {server}: {one_line(cause) or type(cause).__name__}",
+        f"No connection to {server}: {why}.",
         "Check the network, base_url and the proxy variables (HTTPS_PROXY, NO_PROXY).",
     )
 
 
-def _of_stream(error: openai.APIError, server: str) -> ChatreplError:
-    said = error.body if isinstance(error.body, Mapping) else {}
-    if is_overflow(said):
-        return _overflow(said, server)
-    return StreamInterruptedError(
-        f"{server} broke off with an error: {one_line(error.message)}", "Try again."
+def _of_connection(error: openai.APIConnectionError, server: str) -> ChatreplError:
+    cause: BaseException = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+        if isinstance(cause, ssl.SSLError):
+            return ConnectionFailedError(
+                f"No secure connection to {server}: {_one_line(cause)}",
+                "For a company's own certificate authority, set SSL_CERT_FILE.",
+            )
+    broken = (
+        httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError | httpx2.DecodingError
     )
+    if isinstance(error.__cause__, broken):
+        text = f"{server} closed the connection: {_one_line(cause)}"
+        return StreamInterruptedError(text, "Try again.")
+    return _unconnected(server, _one_line(cause) or type(cause).__name__)
 
 
-def _of_status(
-    error: openai.APIStatusError, server: str, model: str, key_hint: str
-) -> ChatreplError:
-    said: Mapping[str, Any] = error.body if isinstance(error.body, Mapping) else {}
-    words = one_line(said.get("message") or "no reason given")
+def _of_stream(error: openai.APIError, endpoint: Endpoint) -> ChatreplError:
+    known = _of_code(error.body, endpoint)
+    if known is not None:
+        return known
+    text = f"{endpoint.server} broke off with an error: {_words(error.body, endpoint)}"
+    return StreamInterruptedError(text, "Try again.")
+
+
+def _of_code(body: object, endpoint: Endpoint) -> ChatreplError | None:
+    """Recognise an error by what it says of itself, whatever its status."""
+    said = body if isinstance(body, Mapping) else {}
+    names = [said.get("code"), said.get("type")]
+    server, words = endpoint.server, _words(body, endpoint)
+    if (
+        "context_length_exceeded" in names
+        or "exceed_context_size_error" in names
+        or "maximum context length" in words
+    ):
+        return _overflow(said, server, words)
+    if "insufficient_quota" in names:
+        return QuotaError(f"The quota at {server} is used up: {words}", "Check plan and billing.")
+    if "content_filter" in names:
+        categories = ", ".join(_filtered(said.get("innererror")))
+        acted = f" ({categories})" if categories else ""
+        text = f"The content filter of {server} refused the prompt{acted}."
+        return ContentFilterError(text, "Say it in other words.")
+    return None
+
+
+def _of_status(error: openai.APIStatusError, endpoint: Endpoint, model: str) -> ChatreplError:
+    known = _of_code(error.body, endpoint)
+    if known is not None:
+        return known
+    server, words = endpoint.server, _words(error.body, endpoint)
+    after = _retry_after(error.response.headers)
     match error.status_code:
         case 401:
-            return AuthenticationError(f"{server} did not accept the key: {words}", key_hint)
+            text = f"{server} did not accept the key: {words}"
+            return AuthenticationError(text, endpoint.key_hint)
         case 403:
-            return AuthenticationError(f"{server} refused access: {words}", key_hint)
+            return AuthenticationError(f"{server} refused access: {words}", endpoint.key_hint)
+        case 402:
+            return QuotaError(f"{server} wants to be paid: {words}", "Check plan and billing.")
         case 429:
-            return _of_429(error, said, server, words)
+            text = f"{server} limits the rate: {words}"
+            return RateLimitError(text, "Wait a little, then try again.", retry_after=after)
         case 404:
-            return RequestRefusedError(
-                f"{server} does not know the model '{model}', or base_url is wrong: {words}",
-                "Set another model with -m, or check base_url (it usually ends in /v1).",
-            )
+            text = f"{server} does not know the model '{model}', or base_url is wrong: {words}"
+            return RequestRefusedError(text, f"Set another model with -m. {_CHECK_URL}")
         case 400 | 413 | 422:
-            return _of_400(said, server, words)
+            return _refused(error.body, server, words)
+        case 301 | 302 | 303 | 307 | 308:
+            to = _one_line(error.response.headers.get("location", "elsewhere"))
+            # Not followed: the key and the headers are for this server only.
+            return BadReplyError(f"{server} redirects to {to}", "Set base_url to the new address.")
         case status if status >= 500 or status in {408, 409}:
             text = f"{server} failed with status {status}: {words}"
-            after = _retry_after(error.response.headers)
             return ServerError(text, "Try again in a moment.", retry_after=after)
         case status:
-            text = f"{server} answered with status {status}: {words}"
-            return BadReplyError(text, "Check base_url: it must be an OpenAI-compatible API.")
+            return BadReplyError(f"{server} answered with status {status}: {words}", _CHECK_URL)
 
 
-def _of_429(
-    error: openai.APIStatusError, said: Mapping[str, Any], server: str, words: str
-) -> ChatreplError:
-    if "insufficient_quota" in {said.get("code"), said.get("type")}:
-        return QuotaError(f"The quota at {server} is used up: {words}", "Check plan and billing.")
-    after = _retry_after(error.response.headers)
-    return RateLimitError(
-        f"{server} limits the rate: {words}", "Wait a little, then try again.", retry_after=after
-    )
-
-
-def _of_400(said: Mapping[str, Any], server: str, words: str) -> ChatreplError:
+def _refused(body: object, server: str, words: str) -> ChatreplError:
+    said = body if isinstance(body, Mapping) else {}
     code, parameter = said.get("code"), said.get("param")
-    if is_overflow(said):
-        return _overflow(said, server)
-    if code == "content_filter":
-        categories = ", ".join(filtered_categories(said.get("innererror")))
-        return ContentFilterError(
-            f"The content filter of {server} refused the prompt"
-            f"{f' ({categories})' if categories else ''}.",
-            "Say it in other words.",
-        )
-    if code in {"unsupported_parameter", "unsupported_value"} and isinstance(parameter, str):
+    if isinstance(code, str) and code in _UNSUPPORTED and isinstance(parameter, str):
         return UnsupportedParameterError(
-            f"{server} does not take the parameter '{parameter}': {words}",
+            f"{server} does not take the parameter '{_one_line(parameter)}': {words}",
             'Leave it out, or rename it under [models."NAME"] parameters.',
             parameter=parameter,
         )
     return RequestRefusedError(f"{server} refused the request: {words}")
 
 
-def is_overflow(said: Mapping[str, Any]) -> bool:
-    """Tell whether an error object says that the prompt exceeds the context window."""
-    return (
-        said.get("code") == "context_length_exceeded"
-        or said.get("type") == "exceed_context_size_error"
-        or "maximum context length" in str(said.get("message"))
-    )
-
-
-def _overflow(said: Mapping[str, Any], server: str) -> ContextOverflowError:
-    words = str(said.get("message"))
+def _overflow(said: Mapping[str, Any], server: str, words: str) -> ContextOverflowError:
     prompt, window = said.get("n_prompt_tokens"), said.get("n_ctx")
     return ContextOverflowError(
-        f"The prompt exceeds the context window of {server}: {one_line(words)}",
+        f"The prompt exceeds the context window of {server}: {words}",
         "Shorten the message, or start a new conversation with /clear.",
         prompt_tokens=prompt if isinstance(prompt, int) else _number(_PROMPT, words),
         context_window=window if isinstance(window, int) else _number(_WINDOW, words),
@@ -173,7 +217,7 @@ def _number(pattern: re.Pattern[str], words: str) -> int | None:
     return int(digits.replace(",", ""))
 
 
-def filtered_categories(results: object) -> list[str]:
+def _filtered(results: object) -> list[str]:
     """Name the categories that Azure's content filter acted on."""
     if not isinstance(results, Mapping):
         return []
@@ -181,7 +225,7 @@ def filtered_categories(results: object) -> list[str]:
     if not isinstance(inner, Mapping):
         return []
     return [
-        str(category)
+        _one_line(category)
         for category, verdict in inner.items()
         if isinstance(verdict, Mapping) and (verdict.get("filtered") or verdict.get("detected"))
     ]
@@ -191,7 +235,9 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
     """Read the wait that a server asks for, in seconds: `retry-after-ms`, then `Retry-After`."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
-            return float(headers[name]) / unit
+            seconds = float(headers[name]) / unit
         except (KeyError, ValueError):
             continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
     return None

@@ -1,16 +1,14 @@
 """OpenAI, and every server that speaks its Chat Completions API."""
 
-import re
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import UnsupportedParameterError
 from chatrepl.providers.chunks import chunk_stream, read_chunks
+from chatrepl.providers.endpoint import Endpoint, is_loopback
 
 if TYPE_CHECKING:
     import openai
@@ -22,34 +20,6 @@ _SUBSTITUTES = {
     "temperature": "",
     "stream_options": "",
 }
-_LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a provider is and how it is spoken to.
-
-    `base_url` is None for OpenAI itself. `key_hint` says where the key is set. `timeout` is how
-    many seconds the server may be silent.
-    """
-
-    name: str
-    api_key: str
-    key_hint: str
-    base_url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: float = 120.0
-
-    @property
-    def server(self) -> str:
-        """Name the server in messages: its host, or the provider's name."""
-        host = urlsplit(self.base_url).netloc if self.base_url else ""
-        return f"{self.name} ({host.rpartition('@')[2]})" if host else self.name
-
-
-def is_loopback(url: str | None) -> bool:
-    """Whether a URL leads to this very machine."""
-    return bool(_LOOPBACK.match(urlsplit(url or "").hostname or ""))
 
 
 class OpenAIProvider:
@@ -76,9 +46,10 @@ class OpenAIProvider:
             try:
                 yield from self._stream(request)
             except UnsupportedParameterError as refused:
-                if refused.parameter in self._refused or refused.parameter not in _SUBSTITUTES:
-                    raise
+                substitute = _SUBSTITUTES.get(refused.parameter)
                 self._refused.add(refused.parameter)
+                if substitute is None or substitute in self._refused:
+                    raise
             else:
                 return
 
@@ -111,21 +82,28 @@ class OpenAIProvider:
     def _stream(self, request: Request) -> Iterator[Event]:
         from chatrepl.providers.faults import told  # noqa: PLC0415 - imports the client
 
-        with told(self.endpoint.server, self._model(request), self.endpoint.key_hint):
-            stream = self._connected().post(
+        client = self._connected()
+        model = self._model(request)
+        with told(self.endpoint, model):
+            stream = client.post(
                 "/chat/completions",
                 body=self._body(request),
+                options={"follow_redirects": False},
                 cast_to=object,  # plain dicts: the typed stream costs six times as much a chunk
                 stream=True,
                 stream_cls=chunk_stream(),
             )
-            with stream:
-                yield from read_chunks(stream, self.endpoint.server)
+        with told(self.endpoint, model, reading=True), stream:
+            yield from read_chunks(stream, self.endpoint.server)
 
     def _connected(self) -> "openai.OpenAI":
         with self._connecting:
             if self._client is None:
-                self._client = self._connect()
+                from chatrepl.providers.faults import building  # noqa: PLC0415
+
+                self.endpoint.check()
+                with building(self.endpoint):
+                    self._client = self._connect()
             return self._client
 
     def _connect(self) -> "openai.OpenAI":

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from genai_prices.data_snapshot import get_snapshot
 
 from chatrepl.chat.catalogue import ASSUMED_WINDOW, DEFAULT_MODEL, card_for, openai_name
 
@@ -47,6 +48,13 @@ def test_an_unknown_model_has_the_smallest_window_and_says_so(model: str) -> Non
     card = card_for(model)
     assert (card.context_window, card.window_known) == (4_096, False)
     assert ASSUMED_WINDOW == 4_096
+
+
+def test_a_local_server_need_not_have_a_models_published_window() -> None:
+    assert card_for("deepseek-chat").window_known
+    assert card_for("deepseek-chat", local=True).context_window == 4_096
+    assert not card_for("deepseek-chat", local=True).window_known
+    assert card_for("gpt-4o", local=True).context_window == 128_000
 
 
 def test_what_the_user_says_goes_before_what_is_known() -> None:
@@ -150,10 +158,10 @@ def test_the_default_model_is_openais_and_is_not_announced_to_end() -> None:
     assert DEFAULT_MODEL in models - ending
 
 
-def test_the_default_model_is_known() -> None:
+def test_the_default_models_window_is_the_one_of_genai_prices() -> None:
+    _, info = get_snapshot().find_provider_model(DEFAULT_MODEL, None, "openai", None)
     card = card_for(DEFAULT_MODEL)
-    assert card.window_known
-    assert card.context_window >= 100_000
+    assert (card.context_window, card.window_known) == (info.context_window, True)
 
 
 def test_the_default_model_is_named_in_one_place() -> None:

@@ -170,6 +170,14 @@ def test_one_piece_a_million_times_over_is_counted(name: str, piece: str) -> Non
     assert size // longest_token(name) <= counter.text(text) <= size
 
 
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_a_huge_text_is_counted_to_the_token(name: str) -> None:
+    text = "".join(f"{number}. {text}\n" for number in range(800) for text in TEXTS.values())
+    assert len(text) > 400_000
+    counter = TokenCounter(card_for("my-model", context_window=8_192, encoding=name))
+    assert counter.text(text) == tokens(text, name)
+
+
 @given(st.lists(ANY_MESSAGE, max_size=6))
 @settings(deadline=None)
 @pytest.mark.parametrize("model", ["gpt-3.5-turbo-0301", "gpt-4", "gpt-4o", "nobody"])

@@ -1,5 +1,6 @@
 """Chat.say: whatever ends a turn, what came is kept, and nothing else is changed."""
 
+import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import cast
@@ -347,6 +348,17 @@ def test_an_overflow_that_trimming_can_not_help_is_a_prompt_that_is_too_long() -
     assert chat.conversation == talk(2)
 
 
+def test_a_refusal_without_numbers_makes_no_numbers_up() -> None:
+    prompt = "word " * 3_000
+    ours = num_tokens_from_messages([user(prompt).as_openai()])
+    chat = chat_with(ScriptedProvider([overflow(None, None)]), window=128_000, reply_limit=100)
+    for _ in range(2):  # the second time it is not even sent
+        with pytest.raises(PromptTooLongError) as caught:
+            list(chat.say(prompt))
+        numbers = [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", caught.value.text)]
+        assert all(number <= ours + 100 for number in numbers), caught.value.text
+
+
 def test_an_overflow_after_the_first_words_is_not_sent_again() -> None:
     provider = ScriptedProvider([TextDelta("Half"), overflow(9_000, 4_096)], "Never")
     chat = chat_with(provider, talk(2))
@@ -391,6 +403,7 @@ class Strict:
             tokens, window = self.tells
             raise overflow(prompt if tokens else None, self.window if window else None)
         yield TextDelta("Noted. " * 8)
+        yield UsageReport(Usage(prompt, 16))
         yield Finished("stop")
 
 
@@ -417,6 +430,16 @@ def test_a_server_that_tells_its_numbers_has_to_refuse_but_once(hunger: float) -
     for number in range(5):
         list(chat.say(f"Message {number}. " + "It says a little more than that. " * 6))
     assert server.refused == 1
+
+
+def test_an_estimate_is_calibrated_by_what_the_server_counted() -> None:
+    server = Strict(600, 1.6, tells=(True, True))
+    card = card_for("nobody-1", context_window=600)
+    chat = Chat(server, card, Conversation(SYSTEM), reply_limit=100)
+    for number in range(20):
+        list(chat.say(f"Message {number}. " + "It says a little more than that. " * 6))
+    assert len(server.requests[-1].messages) < len(chat.conversation.messages) - 1
+    assert server.refused == 0
 
 
 # Who keeps what is said.

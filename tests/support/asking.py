@@ -15,7 +15,7 @@ from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, Usa
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.errors import ChatreplError
-from chatrepl.providers.openai import Endpoint
+from chatrepl.providers.endpoint import Endpoint
 
 KEY = "sk-only-the-server-may-see-this"
 

@@ -205,6 +205,7 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
                 for name, value in {"content-type": kind, **reply.headers}.items():
                     self.send_header(name, value)
                 self.send_header("content-length", str(len(data)))
+                self.send_header("connection", "close")  # or a client would use it again
                 self.end_headers()
                 self.wfile.write(data)
                 return

@@ -85,10 +85,10 @@ class Terminal:
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
-        self.process = pexpect.spawn(
+        self.process: pexpect.spawn[bytes] = pexpect.spawn(
             COMMAND[0],
             [*COMMAND[1:], *arguments],
-            env=environment(home, env),  # type: ignore[arg-type]  # os._Environ is asked for
+            env=environment(home, env),
             dimensions=(lines, columns),
             timeout=30,
         )
@@ -115,6 +115,11 @@ class Terminal:
     def paste(self, text: str) -> None:
         """Paste as a terminal does, in brackets and with carriage returns."""
         self.process.send("\x1b[200~" + text.replace("\n", "\r") + "\x1b[201~")
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the window another size; what is on the screen stays where it is."""
+        self._screen.resize(lines, columns)
+        self.process.setwinsize(lines, columns)
 
     def read(self, seconds: float = 0.1) -> None:
         """Take in what the program writes for a while, answering where the cursor is."""

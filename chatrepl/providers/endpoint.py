@@ -1,0 +1,52 @@
+"""Where a provider is and how it is spoken to."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from chatrepl.errors import SettingsError
+
+_LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
+_VISIBLE = re.compile(r"[!-~]+")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a provider is and how it is spoken to.
+
+    `base_url` is None for OpenAI itself. `key_hint` says where the key is set. `timeout` is how
+    many seconds the server may be silent.
+    """
+
+    name: str
+    api_key: str
+    key_hint: str
+    base_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 120.0
+
+    @property
+    def server(self) -> str:
+        """Name the server in messages: its host, or the provider's name."""
+        host = re.sub(r"^\w+://([^/@]*@)?([^/?#]*).*", r"\2", self.base_url or "", flags=re.DOTALL)
+        return f"{self.name} ({host})" if host else self.name
+
+    def check(self) -> None:
+        """Raise SettingsError for a key or a header that HTTP can't carry."""
+        if not _VISIBLE.fullmatch(self.api_key):
+            text = f"The key of the provider '{self.name}' can't be one: it has odd characters."
+            raise SettingsError(text, self.key_hint)
+        for name, value in self.headers.items():
+            if not (_TOKEN.fullmatch(name) and value.isascii() and value.isprintable()):
+                text = f"The header '{name}' of the provider '{self.name}' can't be sent."
+                raise SettingsError(text, "Header values are plain ASCII; check default_headers.")
+
+
+def is_loopback(url: str | None) -> bool:
+    """Whether a URL leads to this very machine."""
+    try:
+        return bool(_LOOPBACK.match(urlsplit(url or "").hostname or ""))
+    except ValueError:
+        return False

@@ -1,0 +1,571 @@
+"""What can go wrong between here and the server, and what a person is told about it."""
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chatrepl.chat.events import TextDelta
+from chatrepl.errors import (
+    AuthenticationError,
+    BadReplyError,
+    ChatreplError,
+    ConnectionFailedError,
+    ContentFilterError,
+    ContextOverflowError,
+    QuotaError,
+    RateLimitError,
+    RequestRefusedError,
+    ServerError,
+    StreamInterruptedError,
+    UnsupportedParameterError,
+)
+from chatrepl.providers.azure import AzureProvider
+from chatrepl.providers.openai import OpenAIProvider
+from tests.support.asking import KEY, a_request, ask, dead_url, endpoint, fault, text_of, wire
+from tests.support.loopback import Cut, Loopback, Received, Reply, chunk, fails, says
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def provider(server: Loopback) -> Iterator[OpenAIProvider]:
+    with closing(OpenAIProvider(endpoint(server.base_url))) as provider:
+        yield provider
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def fault_at(base_url: str, *, timeout: float = 20.0, **more: Any) -> ChatreplError:
+    """The error that asking this server ends in."""
+    with closing(OpenAIProvider(endpoint(base_url, timeout=timeout, **more))) as provider:
+        return fault(provider)
+
+
+# A status
+
+
+STATUSES: list[tuple[int, dict[str, Any], type[ChatreplError], int, bool, str]] = [
+    (401, {"code": "invalid_api_key"}, AuthenticationError, 3, False, "Check LOOP_KEY."),
+    (403, {}, AuthenticationError, 3, False, "Check LOOP_KEY."),
+    (429, {"code": "rate_limit_exceeded"}, RateLimitError, 4, True, "Wait"),
+    (429, {"code": "insufficient_quota"}, QuotaError, 4, False, "billing"),
+    (429, {"type": "insufficient_quota", "code": None}, QuotaError, 4, False, "billing"),
+    (402, {"code": "invalid_request_error"}, QuotaError, 4, False, "billing"),
+    (404, {"code": "model_not_found"}, RequestRefusedError, 8, False, "-m"),
+    (400, {"type": "invalid_request_error"}, RequestRefusedError, 8, False, ""),
+    (413, {}, RequestRefusedError, 8, False, ""),
+    (422, {}, RequestRefusedError, 8, False, ""),
+    (400, {"code": "content_filter"}, ContentFilterError, 6, False, "other words"),
+    (400, {"code": "context_length_exceeded"}, ContextOverflowError, 5, False, "/clear"),
+    (400, {"type": "exceed_context_size_error"}, ContextOverflowError, 5, False, "/clear"),
+    (
+        400,
+        {"code": "unsupported_parameter", "param": "messages"},
+        UnsupportedParameterError,
+        8,
+        False,
+        "parameters",
+    ),
+    *(
+        (status, {}, ServerError, 8, True, "again")
+        for status in (408, 409, 500, 502, 503, 504, 529)
+    ),
+    *((status, {}, BadReplyError, 8, False, "base_url") for status in (304, 405, 410, 418)),
+]
+
+
+@pytest.mark.parametrize(("code", "body", "kind", "status", "retryable", "hint"), STATUSES)
+def test_each_status_is_told_as_what_it_means(
+    server: Loopback,
+    provider: OpenAIProvider,
+    code: int,
+    body: dict[str, Any],
+    kind: type[ChatreplError],
+    status: int,
+    retryable: bool,
+    hint: str,
+) -> None:
+    server.then(fails(code, "Because\n  of it.", **body))
+    error = fault(provider)
+    assert (type(error), error.status, error.retryable) == (kind, status, retryable)
+    assert hint in error.hint
+    assert "127.0.0.1" in error.text
+    if code != 304 and kind is not ContentFilterError:  # a 304 has no body
+        assert "Because of it." in error.text
+    assert len(server.requests) == 1
+
+
+def test_a_model_that_the_server_does_not_know_is_named(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    server.then(fails(404, "No such model."))
+    assert "'gpt-4'" in fault(provider).text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "Out of cheese."}},
+        {"error": "Out of cheese."},  # Ollama, LM Studio
+        {"message": "Out of cheese.", "object": "error"},  # vLLM before 0.10
+        {"detail": "Out of cheese."},  # FastAPI
+        b"Out of cheese.",
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_the_servers_words_are_passed_on_wherever_it_put_them(
+    server: Loopback, provider: OpenAIProvider, status: int, body: bytes | dict[str, Any]
+) -> None:
+    server.then(Reply(status=status, body=body))
+    assert "Out of cheese." in fault(provider).text
+
+
+def test_a_web_page_is_not_passed_on_at_length(server: Loopback, provider: OpenAIProvider) -> None:
+    server.then(Reply(status=502, body=b"<html>" + b"<p>Bad gateway</p>\n" * 1000))
+    assert len(fault(provider).text) < 500
+
+
+@pytest.mark.parametrize(
+    ("body", "prompt", "window"),
+    [
+        (
+            {
+                "code": "context_length_exceeded",
+                "message": "This model's maximum context length is 4097 tokens. However, your "
+                "messages resulted in 4,294 tokens. Please reduce the length of the messages.",
+            },
+            4294,
+            4097,
+        ),
+        (
+            {
+                "message": "This model's maximum context length is 16384 tokens. However, you "
+                "requested 22946 tokens (12946 in the messages, 10000 in the completion).",
+            },
+            12946,
+            16384,
+        ),
+        (
+            # OpenAI since gpt-5: cline/cline issue 5474.
+            {
+                "code": "context_length_exceeded",
+                "message": "Input tokens exceed the configured limit of 272000 tokens. Your "
+                "messages resulted in 289650 tokens. Please reduce the length of the messages.",
+            },
+            289650,
+            272000,
+        ),
+        (
+            {
+                "code": 400,
+                "type": "exceed_context_size_error",
+                "message": "request (4026 tokens) exceeds the available context size (2048 tokens)",
+                "n_prompt_tokens": 4026,
+                "n_ctx": 2048,
+            },
+            4026,
+            2048,
+        ),
+        (
+            {
+                "message": "request (4026 tokens) exceeds the available context size (2048 tokens)",
+                "type": "exceed_context_size_error",
+            },
+            4026,
+            2048,
+        ),
+        ({"code": "context_length_exceeded", "message": "Too long."}, None, None),
+        ({"code": "context_length_exceeded", "message": None, "n_ctx": "many"}, None, None),
+        ({"message": "maximum context length is ,, tokens"}, None, None),
+    ],
+)
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_an_overflow_gives_the_servers_own_numbers(
+    server: Loopback,
+    provider: OpenAIProvider,
+    in_stream: bool,
+    body: dict[str, Any],
+    prompt: int | None,
+    window: int | None,
+) -> None:
+    reply = Reply([{"error": body}]) if in_stream else Reply(status=400, body={"error": body})
+    server.then(reply)
+    error = fault(provider)
+    assert isinstance(error, ContextOverflowError)
+    assert (error.prompt_tokens, error.context_window) == (prompt, window)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after-ms": "x", "retry-after": "1"}, 1.0),
+        ({"retry-after": "in a while"}, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_wait_that_the_server_asks_for_is_read(
+    server: Loopback,
+    provider: OpenAIProvider,
+    status: int,
+    headers: dict[str, str],
+    wait: float | None,
+) -> None:
+    server.then(fails(status, "Later.", headers=headers))
+    assert fault(provider).retry_after == wait
+
+
+CODES = ["unsupported_value", "context_length_exceeded", "content_filter"]
+ODD: st.SearchStrategy[object] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=5),
+    st.just(["x"]),
+    st.just({"x": 1}),
+    st.sampled_from(CODES),
+)
+ERRORS = st.dictionaries(
+    st.sampled_from(["message", "code", "type", "param", "innererror", "n_ctx", "detail"]), ODD
+)
+BODIES: st.SearchStrategy[object] = st.one_of(
+    st.binary(max_size=30), ODD, ERRORS, st.one_of(ERRORS, ODD).map(lambda error: {"error": error})
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(status=st.sampled_from([200, 400, 401, 404, 422, 429, 500]), body=BODIES)
+def test_whatever_an_error_looks_like_it_becomes_one_of_ours(
+    server: Loopback, provider: OpenAIProvider, status: int, body: object
+) -> None:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    said = b"data: " + data + b"\n\n"
+    server.then(Reply([said], done=False) if status == 200 else Reply(status=status, body=data))
+    try:
+        ask(provider)
+    except ChatreplError as error:
+        assert error.text
+    server.replies.clear()
+
+
+# An error inside the stream
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        (
+            {"message": "The engine is overloaded.", "type": "server_error"},
+            StreamInterruptedError,
+            8,
+        ),
+        ({"message": "The engine is overloaded.", "code": 500}, StreamInterruptedError, 8),
+        ("The engine is overloaded.", StreamInterruptedError, 8),
+        ({"message": "The engine is overloaded.", "code": "content_filter"}, ContentFilterError, 6),
+        ({"message": "The engine is overloaded.", "code": "insufficient_quota"}, QuotaError, 4),
+    ],
+    ids=str,
+)
+def test_an_error_in_the_stream_comes_after_what_was_said(
+    server: Loopback,
+    provider: OpenAIProvider,
+    error: object,
+    kind: type[ChatreplError],
+    status: int,
+) -> None:
+    server.then(Reply([chunk({"content": "Well"}), {"error": error}]))
+    events = provider.stream(a_request())
+    assert next(events) == TextDelta("Well")
+    with pytest.raises(ChatreplError) as caught:
+        next(events)
+    assert (type(caught.value), caught.value.status) == (kind, status)
+    if kind is StreamInterruptedError:
+        assert "overloaded" in caught.value.text
+
+
+# No connection
+
+
+def test_a_refused_connection_is_a_failed_one() -> None:
+    url = dead_url()
+    error = fault_at(url + "/v1")
+    assert type(error) is ConnectionFailedError
+    assert error.status == 8
+    assert error.retryable
+    assert url.removeprefix("http://") in error.text
+    assert "base_url" in error.hint
+
+
+def test_a_host_that_does_not_exist_is_named() -> None:
+    error = fault_at("http://no-such-host.invalid/v1")
+    assert type(error) is ConnectionFailedError
+    assert "no-such-host.invalid" in error.text
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_dead_proxy_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, dead_url())
+    error = fault_at("http://example.invalid/v1")
+    assert type(error) is ConnectionFailedError
+    assert "HTTPS_PROXY" in error.hint
+
+
+def test_a_proxy_that_refuses_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with wire(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as (port, got):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        error = fault_at("https://example.invalid/v1")
+    assert type(error) is ConnectionFailedError
+    assert "407" in error.text
+    assert KEY.encode() not in b"".join(got)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "nonsense://127.0.0.1:9", "http://[::1"])
+def test_a_proxy_that_can_not_be_used_is_said_to_be_one(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    error = fault_at("http://example.invalid/v1")
+    assert "proxy" in (error.text + error.hint).lower()
+
+
+def test_a_server_on_this_machine_is_asked_without_the_proxy(
+    server: Loopback, provider: OpenAIProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", dead_url())
+    monkeypatch.setenv("HTTP_PROXY", dead_url())
+    assert text_of(ask(provider)) == "You said: Hi"
+
+
+def a_self_signed_server(folder: Path) -> ssl.SSLContext:
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"openssl could not make a certificate: {error}")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_accepted(tmp_path: Path) -> None:
+    with wire(b"", tls=a_self_signed_server(tmp_path)) as (port, got):
+        error = fault_at(f"https://127.0.0.1:{port}/v1")
+    assert type(error) is ConnectionFailedError
+    assert "certificate" in error.text
+    assert "SSL_CERT_FILE" in error.hint
+    assert got == []  # no request has left
+
+
+def test_a_server_without_tls_is_no_secure_connection(server: Loopback) -> None:
+    error = fault_at(server.base_url.replace("http:", "https:"))
+    assert type(error) is ConnectionFailedError
+    assert "secure connection" in error.text
+
+
+def test_a_certificate_file_that_is_not_there_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    error = fault_at("https://example.invalid/v1")
+    assert "SSL_CERT_FILE" in error.text + error.hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "http://localhost:port/v1",
+        "http://a:b:c/v1",
+        "http://ex\x7fample/v1",
+        "http://.invalid/v1",
+        f"http://{'a' * 300}.invalid/v1",
+    ],
+)
+def test_a_base_url_that_is_none_is_an_error_about_base_url(url: str) -> None:
+    error = fault_at(url)
+    assert "base_url" in error.text + error.hint
+    assert "chat completion" not in error.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux lets wait")
+def test_a_connection_that_is_never_made_is_a_failed_one() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # now the queue is full
+            error = fault_at(f"http://127.0.0.1:{port}/v1", timeout=0.3)
+    assert type(error) is ConnectionFailedError
+
+
+# A connection that breaks or falls silent
+
+
+def test_a_server_that_never_answers_is_not_waited_for(server: Loopback) -> None:
+    leave = threading.Event()
+
+    def silent(received: Received) -> Reply:
+        leave.wait(30)
+        return says("too late")
+
+    server.usual = silent
+    try:
+        error = fault_at(server.base_url, timeout=0.3)
+    finally:
+        leave.set()
+    assert isinstance(error, StreamInterruptedError | ConnectionFailedError)
+    assert error.retryable
+    assert "timeout" in error.hint
+
+
+def test_a_stream_that_falls_silent_is_not_waited_for(server: Loopback) -> None:
+    leave = threading.Event()
+    server.then(Reply([chunk({"content": "Well"}), leave]))
+    try:
+        with closing(OpenAIProvider(endpoint(server.base_url, timeout=1.0))) as provider:
+            events = provider.stream(a_request())
+            assert next(events) == TextDelta("Well")
+            with pytest.raises(StreamInterruptedError) as caught:
+                next(events)
+    finally:
+        leave.set()
+    assert caught.value.status == 8
+    assert "timeout" in caught.value.hint
+
+
+def test_a_slow_stream_is_no_silent_one(server: Loopback) -> None:
+    server.then(says("one two three four five six", pause=0.3))
+    with closing(OpenAIProvider(endpoint(server.base_url, timeout=1.5))) as provider:
+        assert text_of(ask(provider)) == "one two three four five six"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reset"),
+    [
+        pytest.param(b"", False, id="hung up before a byte"),
+        pytest.param(b"", True, id="reset before a byte"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncontent-ty", False, id="hung up in a header"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", False, id="no HTTP"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\ndata: {}\n\n", False, id="too short"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\ndata: {}",
+            False,
+            id="hung up in a chunk",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", False, id="bad chunk"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\nno gzip", False, id="bad gzip"
+        ),
+    ],
+)
+def test_a_connection_that_breaks_off_is_an_interrupted_one(answer: bytes, reset: bool) -> None:
+    with wire(answer, reset=reset) as (port, got):
+        error = fault_at(f"http://127.0.0.1:{port}/v1")
+    assert isinstance(error, StreamInterruptedError | BadReplyError)
+    assert error.status == 8
+    assert len(got) == 1
+
+
+def test_a_reset_in_the_middle_comes_after_what_was_said(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    server.then(Reply([chunk({"content": "Well"}), 0.2, Cut()]))
+    events = provider.stream(a_request())
+    assert next(events) == TextDelta("Well")
+    with pytest.raises(StreamInterruptedError) as caught:
+        next(events)
+    assert caught.value.status == 8
+    assert caught.value.retryable
+    assert "closed the connection" in caught.value.text
+
+
+# The key
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+def test_a_server_that_repeats_the_key_does_not_get_it_shown(
+    server: Loopback, provider: OpenAIProvider, status: int
+) -> None:
+    server.then(fails(status, f"Incorrect API key provided: {KEY}. Find yours elsewhere."))
+    assert "Incorrect API key provided" in fault(provider).text
+
+
+def test_a_stream_that_repeats_the_key_does_not_get_it_shown(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    server.then(Reply([{"error": {"message": f"No {KEY} here."}}]))
+    fault(provider)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param("sk-first\nsk-second", id="two lines"),
+        pytest.param("sk-first ", id="a space at its end"),
+        pytest.param("sk-ключ", id="not ASCII"),
+        pytest.param("sk-\udc80", id="no UTF-8"),
+    ],
+)
+def test_a_key_that_can_not_be_sent_is_the_keys_fault(server: Loopback, key: str) -> None:
+    error = fault_at(server.base_url, key=key)
+    assert "key" in error.text.lower()
+    assert "LOOP_KEY" in error.hint
+    assert "sk-" not in error.text + error.hint
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("headers", [{"X-Team": "blä"}, {"X-Team": "a\nb"}, {"X Team": "blue"}])
+def test_a_header_that_can_not_be_sent_is_the_headers_fault(
+    server: Loopback, headers: dict[str, str]
+) -> None:
+    error = fault_at(server.base_url, headers=headers)
+    assert "header" in (error.text + error.hint).lower()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("azure", [False, True])
+def test_a_redirect_to_another_server_does_not_carry_the_key(server: Loopback, azure: bool) -> None:
+    with wire(b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n") as (port, got):
+        elsewhere = f"http://127.0.0.1:{port}/elsewhere"
+        server.then(Reply(status=307, body={}, headers={"location": elsewhere}))
+        asked = endpoint(server.base_url)
+        with closing(AzureProvider(asked, "v", {}) if azure else OpenAIProvider(asked)) as provider:
+            fault(provider)
+    assert len(server.requests) == 1
+    assert KEY.encode() not in b"".join(got)
+
+
+def test_a_redirect_to_another_server_does_not_carry_the_users_headers(server: Loopback) -> None:
+    # A gateway's key is one of the default headers, and the client knows nothing of it.
+    with wire(b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n") as (port, got):
+        elsewhere = f"http://127.0.0.1:{port}/elsewhere"
+        server.then(Reply(status=307, body={}, headers={"location": elsewhere}))
+        fault_at(server.base_url, headers={"X-Gateway-Key": KEY})
+    assert KEY.encode() not in b"".join(got)

@@ -1,0 +1,113 @@
+"""The registry of slash commands, and how a line is read as one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chatrepl.errors import SettingsError
+from chatrepl.terminal import keys
+from chatrepl.terminal.commands import COMMANDS, Command, find_command, read_command
+
+README = Path(__file__).parents[2] / "README.md"
+
+each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("/help", ("help", "")),
+        ("/HELP", ("help", "")),
+        ("/model gpt-4", ("model", "gpt-4")),
+        ("/model\tgpt-4 ", ("model", "gpt-4")),
+        ("/Model openai/gpt-4", ("model", "openai/gpt-4")),
+        ("/system a\nb", ("system", "a\nb")),
+        ("/system\na\nb\n", ("system", "a\nb")),
+        ("/", ("", "")),
+        ("/ system", ("", "system")),
+        ("/nonsense", ("nonsense", "")),
+        ("/etc/hosts", None),
+        ("/etc/hosts is what?", None),
+        ("/help/me", None),
+        ("/usr", ("usr", "")),
+        ("/50 of them", None),
+        ("/-", None),
+        ("//x", None),
+        ("//help", None),
+        (" /help", None),
+        ("help", None),
+        ("a /help", None),
+        ("", None),
+        ("\n/help", None),
+    ],
+)
+def test_how_a_line_is_read(line: str, read: tuple[str, str] | None) -> None:
+    assert read_command(line) == read
+
+
+@each_command
+def test_a_command_has_a_line_of_help(command: Command) -> None:
+    assert command.help
+    assert "\n" not in command.help
+    assert len(command.usage) + len(command.help) < 76
+    assert command.usage == f"/{command.name} {command.argument}".strip()
+    assert re.fullmatch(r"[a-z]+", command.name)
+    assert command.argument == "" or re.fullmatch(r"\[[A-Z]+\]", command.argument)
+
+
+@each_command
+def test_a_command_completes_what_can_be_named_and_nothing_else(command: Command) -> None:
+    assert (command.values is not None) == (command.argument in {"[NAME]", "[COMMAND]"})
+
+
+@each_command
+def test_a_command_is_documented_in_the_readme(command: Command) -> None:
+    assert f"| `{command.usage}` |" in README.read_text(encoding="utf-8")
+
+
+def test_the_readme_documents_no_other_command() -> None:
+    documented = re.findall(r"^\| `/([a-z]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert documented == [command.name for command in COMMANDS]
+
+
+@pytest.mark.parametrize("key", [key for names, _ in keys.HELP for key in names.split(", ")])
+def test_a_key_is_documented_in_the_readme(key: str) -> None:
+    assert key in README.read_text(encoding="utf-8")
+
+
+def test_the_issues_commands_are_there() -> None:
+    asked_for = "help system persona model clear tokens retry undo quit"
+    assert {command.name for command in COMMANDS} == set(asked_for.split())
+
+
+@each_command
+def test_a_command_is_found_by_its_name(command: Command) -> None:
+    assert find_command(command.name) is command
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("hlep", "/help"),
+        ("quti", "/quit"),
+        ("models", "/model"),
+        ("token", "/tokens"),
+        ("to", "/tokens"),
+        ("q", "/quit"),
+    ],
+)
+def test_an_unknown_command_suggests_the_nearest(name: str, near: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        find_command(name)
+    assert raised.value.text == f"There is no command /{name}."
+    assert f"Did you mean {near}?" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["zzz", "etc"])
+def test_a_name_near_nothing_gets_no_guess_but_the_way_out(name: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        find_command(name)
+    assert "Did you mean" not in raised.value.hint
+    assert "/help" in raised.value.hint
+    assert "//" in raised.value.hint

@@ -1,0 +1,151 @@
+"""Showing a turn's events, and saying how it ended."""
+
+from collections.abc import Generator
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from chatrepl.chat.catalogue import ModelCard
+from chatrepl.chat.events import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    Refitted,
+    Retrying,
+    TextDelta,
+    Trimmed,
+    UsageReport,
+)
+from chatrepl.chat.usage import Usage
+from chatrepl.errors import ServerError
+from chatrepl.terminal.outcomes import Outcome, assumption, ending, in_words, show_turn
+
+
+class Heard:
+    """A reply that only notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.told.append("begin")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.told.append("end")
+
+    def text(self, piece: str) -> None:
+        self.told.append(piece)
+
+    def notice(self, line: str) -> None:
+        self.told.append(f"({line})")
+
+
+def turn(
+    *events: Event, closed: list[bool], error: BaseException | None = None
+) -> Generator[Event]:
+    """Play events, then an error, and note when the turn is closed."""
+    try:
+        yield from events
+        if error is not None:
+            raise error
+    finally:
+        closed.append(True)
+
+
+def test_a_turn_is_shown_in_the_order_in_which_it_comes() -> None:
+    heard, outcome, closed = Heard(), Outcome(), list[bool]()
+    usage = Usage(10, 2)
+    events = turn(
+        Retrying("The server failed.", 0.5, 1, 2),
+        ReasoningDelta("hm"),
+        TextDelta("Hello "),
+        TextDelta("you."),
+        UsageReport(usage),
+        Finished("stop", "loop-1"),
+        closed=closed,
+    )
+    show_turn(events, heard, outcome)
+    retrying = "(The server failed. Trying again in 0.5 s (1 of 2).)"
+    assert heard.told == ["begin", retrying, "Hello ", "you.", "end"]
+    assert outcome == Outcome("Hello you.", "stop", "loop-1", usage)
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("error", [ServerError("no"), KeyboardInterrupt()])
+def test_what_came_before_an_error_is_kept_and_the_turn_is_closed(error: BaseException) -> None:
+    heard, outcome, closed = Heard(), Outcome(), list[bool]()
+    with pytest.raises(type(error)):
+        show_turn(turn(TextDelta("Half"), closed=closed, error=error), heard, outcome)
+    assert outcome.text == "Half"
+    assert outcome.finish_reason is None
+    assert heard.told == ["begin", "Half", "end"]
+    assert closed == [True]
+
+
+def test_ctrl_c_while_a_piece_is_shown_closes_the_turn_before_it_passes_on() -> None:
+    class Interrupted(Heard):
+        def text(self, piece: str) -> None:
+            raise KeyboardInterrupt
+
+    outcome, closed = Outcome(), list[bool]()
+    with pytest.raises(KeyboardInterrupt):
+        show_turn(
+            turn(TextDelta("Half"), TextDelta("never"), closed=closed), Interrupted(), outcome
+        )
+    assert outcome.text == "Half"
+    assert closed == [True]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Trimmed(1, 2, 40, True), "left out 1 exchange, 40 tokens, to fit the window"),
+        (Trimmed(12, 24, 4_000, True), "left out 12 exchanges, 4,000 tokens, to fit the window"),
+        (Trimmed(2, 4, 4_000, False), "left out 2 exchanges, ≈4,000 tokens, to fit the window"),
+        (
+            Refitted(4_096),
+            "the server counts more tokens: trimmed for its window of 4,096, sent again",
+        ),
+        (Retrying("No.", 12.34, 2, 5), "No. Trying again in 12.3 s (2 of 5)."),
+    ],
+)
+def test_an_event_is_said_in_a_line(event: Trimmed | Refitted | Retrying, words: str) -> None:
+    assert in_words(event) == words
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "status", "words"),
+    [
+        ("stop", "Hello.", 0, ""),
+        ("stop", " \n", 8, "empty"),
+        ("stop", "", 8, "empty"),
+        ("eos", "Hello.", 0, ""),
+        ("length", "Hello", 7, "max_tokens (1,024)"),
+        ("length", "", 7, "max_tokens (1,024)"),
+        ("content_filter", "Hello", 6, "content filter"),
+        ("content_filter", "", 6, "content filter"),
+        ("tool_calls", "", 8, "tool call"),
+        ("function_call", "", 8, "tool call"),
+        (None, "Hello", 8, "incomplete"),
+    ],
+)
+def test_how_a_turn_ended(reason: str | None, text: str, status: int, words: str) -> None:
+    got, said = ending(Outcome(text, reason), 1_024)
+    assert got == status
+    assert words in said
+    assert bool(said) == bool(words)
+
+
+def test_an_assumed_window_is_said_and_a_known_one_is_not() -> None:
+    assert assumption(ModelCard("gpt-4", 8_192)) == ""
+    words = assumption(ModelCard("what-1", 4_096, window_known=False))
+    assert "what-1" in words
+    assert "4,096" in words
+    assert "--context-window" in words
