@@ -5,8 +5,10 @@ import sys
 
 def main() -> None:
     """Run the command and leave with its exit status."""
-    from chatrepl.cli import run  # noqa: PLC0415 - importing this module stays inert
-
+    try:
+        from chatrepl.cli import run  # noqa: PLC0415 - importing this module stays inert
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))
 
 

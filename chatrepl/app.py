@@ -73,10 +73,8 @@ class App:
 
     def ready(self) -> None:
         """Build the provider, and say or fetch what is missing before anything is typed."""
-        if self.settings.kind == "embedded" and not self.settings.origins.keys() & {
-            "provider",
-            "model",
-        }:
+        chosen = {"provider", "model"} & self.settings.origins.keys()
+        if self.settings.kind == "embedded" and not chosen:
             self.screen.notice(
                 f"No key is set: {smollm2.NAME} answers, on this machine. It is a very small "
                 "model; OPENAI_API_KEY or a config file brings a better one."
@@ -151,7 +149,7 @@ class App:
     def _begin(self) -> Conversation:
         """Put together system message, examples and the loaded messages.
 
-        A system message in the loaded file stands, unless --system or --persona asks for another.
+        A system message in the loaded file stands, unless --system or a persona asks for another.
         """
         settings = self.settings
         examples = tuple(
@@ -161,8 +159,7 @@ class App:
         )
         system = self._system_text(settings.system)
         conversation = from_messages(load_messages(self.load)) if self.load else Conversation()
-        flags = self.sources.flags
-        asked_for = flags.system is not None or flags.persona is not None
+        asked_for = self.settings.origins.get("system", "").startswith(("--system", "persona"))
         if conversation.system is None or asked_for:
             conversation = conversation.with_system(system)
         return replace(conversation, examples=examples)
@@ -173,6 +170,8 @@ class App:
         if not system.startswith("@"):
             return system
         file = expanded(system[1:])
+        if self.sources.file_path is not None and self.settings.origins["system"] != "--system":
+            file = self.sources.file_path.parent / file  # as paths in a file are meant
         try:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

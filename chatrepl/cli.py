@@ -1,5 +1,6 @@
 """The command line, and the one place where an error becomes a message and an exit status."""
 
+import io
 import os
 import shlex
 import signal
@@ -37,8 +38,14 @@ Exit status:
 A closed standard output ends the program quietly, with status 0.
 """
 
+PLACES = """
+Settings: config.toml in the platform's config directory, or --config, or CHATREPL_CONFIG.
+Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
+  AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME, NO_COLOR
+"""
+
 EPILOG = "\b\nA first word that is a subcommand's name needs -- before it to be a\nprompt: " + (
-    "chatrepl -- models of the atom\n\n\b" + STATUSES
+    "chatrepl -- models of the atom\n\n\b" + STATUSES + "\n\b" + PLACES
 )
 
 _app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -46,14 +53,13 @@ _app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exception
 
 def run(argv: list[str]) -> int:
     """Run the command and give its exit status; whatever goes wrong is said in a line or two."""
+    _open_handles()
     screen = Screen()
     try:
         if argv and argv[0] in RESERVED:
             raise _reserved(argv)
-        status = typer.main.get_command(_app).main(argv, "chatrepl", standalone_mode=False)
+        status = _run(argv)
         sys.stdout.flush()
-    except typer.Exit as leaving:
-        return leaving.exit_code
     except typer.TyperException as error:  # the parser's: an unknown option, a value of no use
         screen.error(SettingsError(error.format_message(), "chatrepl --help lists the options."))
         return SettingsError.status
@@ -72,6 +78,28 @@ def run(argv: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _run(argv: list[str]) -> Any:
+    # Not `main`: it makes a closed standard output status 1.
+    command = typer.main.get_command(_app)
+    try:
+        with command.make_context("chatrepl", list(argv)) as context:
+            return command.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+
+
+def _open_handles() -> None:
+    """Put something in the place of handles that were closed before the start, as by cron.
+
+    What standard output can't encode becomes a question mark, rather than the end of the reply.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - open to the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def _reserved(argv: list[str]) -> SettingsError:
     text = f"'{argv[0]}' is the name of a subcommand, which this version does not have yet."
     hint = f"To send it as a prompt, put -- before it: chatrepl -- {shlex.join(argv)}"
@@ -84,7 +112,8 @@ def _unforeseen(error: Exception) -> ChatreplError:
     file = Paths.from_environment().cache / "crash.txt"
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file.write_text("".join(traceback.format_exception(error)))
+        text_of_it = "".join(traceback.format_exception(error))
+        file.write_text(text_of_it, encoding="utf-8", errors="backslashreplace")
     except OSError:
         return ChatreplError(text, "Please report this.")
     return ChatreplError(text, f"Please report this, with {file}")
@@ -133,14 +162,18 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option("--max-tokens", metavar="N", min=1, help="Longest reply, in tokens."),
+        typer.Option(
+            "--max-tokens", metavar="N", min=1, max=10**9, help="Longest reply, in tokens."
+        ),
     ] = None,
     temperature: Annotated[
         float | None, typer.Option("--temperature", metavar="X", min=0, max=2, help="From 0 to 2.")
     ] = None,
     context_window: Annotated[
         int | None,
-        typer.Option("--context-window", metavar="N", min=1, help="The model's window, in tokens."),
+        typer.Option(
+            "--context-window", metavar="N", min=1, max=10**9, help="The model's window, in tokens."
+        ),
     ] = None,
     load: Annotated[
         Path | None,
@@ -207,6 +240,9 @@ def _start(  # noqa: PLR0913 - what the command line said
     from chatrepl.app import App  # noqa: PLC0415 - --help needs none of it
     from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
 
+    for name in ("model", "base_url"):
+        if not str(flags.get(name, "")).isprintable():
+            raise SettingsError(f"--{name.replace('_', '-')} is no text that can be sent.")
     screen = Screen()
     paths = Paths.from_environment()
     app = App(read_sources(Flags(**flags), config, os.environ, paths), paths, screen, load)

@@ -6,6 +6,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -165,7 +166,7 @@ class _Check:
     def error(self, at: tuple[str | int, ...], text: str) -> SettingsError:
         line = _line_of(self._text, at)
         where = f"{self._source}, line {line}" if line else self._source
-        return SettingsError(f"{where}: {text}", "config.example.toml shows every key.")
+        return SettingsError(f"{where}: {text}", f"Every key is shown in {example_file()}")
 
 
 def _line_of(text: str, at: tuple[str | int, ...]) -> int | None:
@@ -185,6 +186,12 @@ def _line_of(text: str, at: tuple[str | int, ...]) -> int | None:
         else:
             return start
     return None
+
+
+def example_file() -> Path:
+    """Give the path of config.example.toml: in the package, or beside it in a clone."""
+    packaged = Path(__file__).with_name("config.example.toml")
+    return packaged if packaged.exists() else packaged.parent.with_name("config.example.toml")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

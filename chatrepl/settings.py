@@ -50,8 +50,8 @@ _EMBEDDED = re.compile(r"^smollm2(-135m-instruct)?$|\.gguf$", re.IGNORECASE)
 class Settings:
     """What holds for this run.
 
-    `origins` maps a setting's name to where its value came from: "default", a file's path,
-    "persona NAME", a variable's name or a flag.
+    `origins` maps the name of each setting that somebody has set to where its value came from:
+    the config file's path, "persona NAME", a variable's name, or a flag.
     """
 
     provider: str
@@ -102,25 +102,27 @@ class Sources:
         """Give the settings, with some flags changed. Raises SettingsError."""
         flags = msgspec.structs.replace(self.flags, **changes)
         persona_name = flags.persona or self.file.persona
+        chosen: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        ranks: dict[str, int] = {}
         persona = Persona()
         if persona_name is not None:
-            persona = self._named(persona_name, self.file.personas, "persona", "-p")
+            origins["persona"] = "--persona" if flags.persona else str(self.file_path)
+            persona = _named(persona_name, self.file.personas, "persona", origins["persona"])
         layers: list[tuple[str, Choices]] = [
             (str(self.file_path), self.file),
             (f"persona {persona_name}", persona),
             ("CHATREPL_MODEL", Choices(model=self.environment.get("CHATREPL_MODEL") or None)),
-            ("command line", flags),
+            ("", flags),
         ]
-        chosen: dict[str, Any] = {}
-        origins: dict[str, str] = {}
-        ranks: dict[str, int] = {}
         for rank, (origin, layer) in enumerate(layers):
             for name in CHOICES:
                 if (value := getattr(layer, name)) is not None:
-                    chosen[name], origins[name], ranks[name] = value, origin, rank
+                    chosen[name], ranks[name] = value, rank
+                    origins[name] = origin or f"--{name.replace('_', '-')}"
         self._split_model(chosen, origins, ranks, flags)
         name = chosen.pop("provider", None) or self._usual_provider(chosen.get("model"), flags)
-        server = self._server(name, flags)
+        server = self._server(name, flags, origins.get("provider", "default"))
         return Settings(
             provider=name,
             server=server,
@@ -139,6 +141,10 @@ class Sources:
         flags: Flags,
     ) -> None:
         """Read "provider/model", unless something said as late names the provider."""
+        later = ranks.get("model", -1) > ranks.get("provider", -1) and not flags.base_url
+        if later and _is_gguf(chosen["model"]):
+            chosen["provider"], origins["provider"] = "embedded", origins["model"]
+            return
         maker, slash, rest = str(chosen.get("model") or "").partition("/")
         if not slash or not rest or maker not in self.providers or flags.base_url:
             return
@@ -149,15 +155,14 @@ class Sources:
     def _usual_provider(self, model: str | None, flags: Flags) -> str:
         """Say who answers when nobody says it: whoever is set up, else the embedded model."""
         has = self.environment.get
+        azure = has("OPENAI_API_TYPE", "").lower() in {"azure", "azure_ad"}
         if flags.base_url:
-            return "openai"
-        if model is not None and model.lower().endswith(".gguf") and expanded(model).is_file():
-            return "embedded"
+            return "azure" if azure else "openai"
         if self.file.providers:
             return next(iter(self.file.providers))
         if model is not None and _EMBEDDED.search(model):
             return "embedded"
-        if has("OPENAI_API_TYPE", "").lower() in {"azure", "azure_ad"}:
+        if azure:
             return "azure"
         if has("OPENAI_BASE_URL") or has("OPENAI_API_BASE"):
             return "openai"
@@ -167,9 +172,12 @@ class Sources:
             return "azure"
         return "embedded" if model is None else "openai"
 
-    def _server(self, name: str, flags: Flags) -> ProviderTable:
+    def _server(self, name: str, flags: Flags, origin: str) -> ProviderTable:
         """Complete the chosen provider's table from the environment and the flags."""
-        table: ProviderTable = self._named(name, self.providers, "provider", "--provider")
+        table: ProviderTable = _named(name, self.providers, "provider", origin)
+        if table.kind == "embedded" and flags.base_url:
+            text = "The embedded model is not asked at a base_url."
+            raise SettingsError(text, "Leave out --base-url, or name another --provider.")
         has = self.environment.get
         changes: dict[str, Any] = {}
         if name == "openai":
@@ -188,13 +196,19 @@ class Sources:
         check_url(server.base_url, f"provider {name}")
         return server
 
-    def _named(self, name: str, known: Mapping[str, Any], what: str, flag: str) -> Any:
-        if name in known:
-            return known[name]
-        raise SettingsError(
-            f"There is no {what} '{name}' ({flag}).{nearest(name, known)}",
-            f"Known: {', '.join(sorted(known))}." if known else f"The config file has no {what}s.",
-        )
+
+def _named(name: str, known: Mapping[str, Any], what: str, origin: str) -> Any:
+    """Look a name up. Raises SettingsError with the known ones."""
+    if name in known:
+        return known[name]
+    raise SettingsError(
+        f"There is no {what} '{name}' ({origin}).{nearest(name, known)}",
+        f"Known: {', '.join(sorted(known))}." if known else f"The config file has no {what}s.",
+    )
+
+
+def _is_gguf(model: str) -> bool:
+    return model.lower().endswith(".gguf") and expanded(model).is_file()
 
 
 def check_url(url: str | None, where: str) -> None:

@@ -60,7 +60,7 @@ def test_defaults_then_file_then_persona_then_flags(
         ("", {}, default, "default"),
         (by_file, {}, file, str(FILE)),
         (by_file + by_persona, {"persona": "p"}, persona, "persona p"),
-        (by_file + by_persona, {"persona": "p", name: flag}, flag, "command line"),
+        (by_file + by_persona, {"persona": "p", name: flag}, flag, f"--{name.replace('_', '-')}"),
     ]
     for text, flags, value, origin in rungs:
         settings = resolve(text, **flags)
@@ -256,7 +256,7 @@ def test_provider_and_model_in_one_name(
 
 def test_a_provider_that_came_with_the_model_has_the_models_origin() -> None:
     origins = resolve('provider = "azure"', model="openai/gpt-4o").origins
-    assert origins["provider"] == origins["model"] == "command line"
+    assert origins["provider"] == origins["model"] == "--model"
 
 
 # Whose key goes where.

@@ -1,5 +1,6 @@
 """Reading a streamed chat completion: server-sent events, chunks, our events."""
 
+import codecs
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,8 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
     ValueError for one that has another shape.
     """
     chunk: _Chunk | None = None
+    # A character beyond the BMP may come as two halves in two chunks; lone halves become U+FFFD.
+    halves = codecs.getincrementaldecoder("utf-16-le")("replace")
     model: str | None = None
     reason: str | None = None
     for plain in chunks:
@@ -86,7 +89,8 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
             delta = choice.delta or _Delta()
             if thought := delta.reasoning_content or delta.reasoning:
                 yield ReasoningDelta(thought)
-            if text := delta.content or delta.refusal:
+            piece = delta.content or delta.refusal or ""
+            if text := halves.decode(piece.encode("utf-16-le", "surrogatepass")):
                 yield TextDelta(text)
             reason = choice.finish_reason or reason
         if chunk.usage is not None:
@@ -96,4 +100,6 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
             f"{server} answered with something that is no chat completion.",
             "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1).",
         )
+    if rest := halves.decode(b"", final=True):
+        yield TextDelta(rest)
     yield Finished(reason, model)

@@ -109,11 +109,15 @@ class OpenAIProvider:
     def _connect(self) -> "openai.OpenAI":
         import openai  # noqa: PLC0415 - half a second
 
-        return openai.OpenAI(
+        client = openai.OpenAI(
             api_key=self.endpoint.api_key,
             base_url=self.endpoint.base_url or "https://api.openai.com/v1",
             **client_options(self.endpoint),
         )
+        if self.endpoint.name != "openai":
+            # The client takes them from OPENAI_ORG_ID and OPENAI_PROJECT_ID, whoever it asks.
+            client.organization = client.project = None
+        return client
 
 
 def client_options(endpoint: Endpoint) -> dict[str, Any]:

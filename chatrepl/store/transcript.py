@@ -1,5 +1,6 @@
 """Reading a conversation from a file: a JSON array of OpenAI messages."""
 
+import codecs
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,8 @@ def load_messages(file: Path) -> list[Message]:
         text = f"--load: {file} can't be read: {error.strerror or error}"
         raise SettingsError(text) from error
     try:
-        messages = msgspec.json.decode(data, type=list[_Message])
+        plain = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
+        messages = msgspec.convert(_without_nulls(plain), list[_Message])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         text = f"--load: {file} is no array of OpenAI messages: {error}"
         hint = 'Example: [{"role": "user", "content": "Hello"}]'
@@ -36,6 +38,18 @@ def load_messages(file: Path) -> list[Message]:
     if not messages:
         raise SettingsError(f"--load: {file} has no messages.")
     return [Message(message.role, _text(message.content), message.name) for message in messages]
+
+
+def _without_nulls(messages: object) -> object:
+    """Leave out keys that say nothing, as the client's own dumps of messages have many."""
+    if not isinstance(messages, list):
+        return messages
+    return [
+        {key: value for key, value in message.items() if value is not None}
+        if isinstance(message, dict)
+        else message
+        for message in messages
+    ]
 
 
 def _text(content: str | list[_Part]) -> str:

@@ -64,7 +64,7 @@ def in_words(event: Trimmed | Refitted | Retrying) -> str:
                 f"the server counts more tokens: trimmed for its window of {window:,}, sent again"
             )
         case Retrying(reason, wait, attempt, attempts):
-            return f"{reason} Trying again in {wait:.1f} s ({attempt} of {attempts})."
+            return f"{reason.rstrip('.')}. Trying again in {wait:.1f} s ({attempt} of {attempts})."
 
 
 def assumption(card: ModelCard) -> str:

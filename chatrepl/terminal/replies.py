@@ -64,9 +64,9 @@ class PlainReply:
 
     def _write(self, text: str) -> None:
         if text:
+            self._last = text[-1]  # first: Ctrl-C may come once the text is out
             self._out.write(text)
             self._out.flush()
-            self._last = text[-1]
 
 
 def reply_on(screen: Screen, *, plain: bool) -> Reply:

@@ -250,7 +250,8 @@ def test_ctrl_c_in_the_middle_of_a_drawing_loses_nothing_that_came(at: str) -> N
         reply.text("Earlier.\n\nA block ")
         wait_until_shown(paper, "A block")
         reply.text("that ends later.\n\nAn open ")
-        time.sleep(10)
+        for _ in range(1000):  # in one long sleep it would not hear the other thread's signal
+            time.sleep(0.01)
     shown = read_back(paper).lines
     assert (
         shown[:3] == ["Earlier.", "", "A block"]
