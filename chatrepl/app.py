@@ -25,13 +25,18 @@ from chatrepl.providers.embedded import (
     check_installed,
     find_model,
 )
-from chatrepl.providers.endpoint import Endpoint, is_loopback
+from chatrepl.providers.endpoint import NO_KEY, Endpoint, is_loopback
 from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.settings import Settings, Sources
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.screen import Screen
+
+_AZURE_MODEL_HINT = (
+    "Check the deployment's name (-m, or deployments in the config file), AZURE_OPENAI_ENDPOINT "
+    "and OPENAI_API_VERSION."
+)
 
 
 @dataclass(slots=True)
@@ -188,8 +193,7 @@ class App:
             check_installed()
             log = self.paths.cache / "llama-server.log"
             window = self._card(settings).context_window
-            name = settings.model and str(expanded(settings.model))
-            model = find_model(name, self.paths.data, log, window)
+            model = find_model(settings.model, self.paths.data, log, window)
             embedded = EmbeddedProvider(model, server.timeout)
             self._stack.callback(embedded.close)
             self._fetch(embedded)
@@ -215,11 +219,12 @@ class App:
             raise SettingsError(f"There is no key for the provider '{settings.provider}'.", hint)
         return Endpoint(
             settings.provider,
-            key or "none",  # the client insists on one; a server without keys ignores it
+            key or NO_KEY,
             hint,
             server.base_url,
             server.default_headers,
             server.timeout,
+            *([_AZURE_MODEL_HINT] if settings.kind == "azure" else []),
         )
 
     def _model_name(self, settings: Settings) -> str:

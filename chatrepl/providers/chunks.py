@@ -9,6 +9,7 @@ import msgspec
 from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import BadReplyError
+from chatrepl.providers.endpoint import CHECK_URL
 
 if TYPE_CHECKING:
     import openai
@@ -37,23 +38,31 @@ class _Usage(msgspec.Struct):
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 
-    def read(self) -> Usage:
-        prompt = self.prompt_tokens_details or _Details()
-        completion = self.completion_tokens_details or _Details()
-        return Usage(
-            self.prompt_tokens or 0,
-            self.completion_tokens or 0,
-            prompt.cached_tokens or 0,
-            completion.reasoning_tokens or 0,
-        )
-
 
 class _Chunk(msgspec.Struct):
-    """What we read of a chunk; everything may be missing, and the rest is passed over."""
+    """What we read of a chunk; everything may be missing, and the rest is passed over.
+
+    An odd model or usage is passed over too: neither is worth a reply.
+    """
 
     choices: list[_Choice] | None = None
-    model: str | None = None
-    usage: _Usage | None = None
+    model: object = None
+    usage: object = None
+
+
+def _read_usage(plain: object) -> Usage | None:
+    try:
+        usage = msgspec.convert(plain, _Usage)
+    except msgspec.ValidationError:
+        return None
+    prompt = usage.prompt_tokens_details or _Details()
+    completion = usage.completion_tokens_details or _Details()
+    return Usage(
+        usage.prompt_tokens or 0,
+        usage.completion_tokens or 0,
+        prompt.cached_tokens or 0,
+        completion.reasoning_tokens or 0,
+    )
 
 
 def chunk_stream() -> type["openai.Stream[object]"]:
@@ -84,7 +93,7 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
     reason: str | None = None
     for plain in chunks:
         chunk = msgspec.convert(plain, _Chunk)
-        model = chunk.model or model
+        model = chunk.model if isinstance(chunk.model, str) else model
         for choice in chunk.choices or ():
             delta = choice.delta or _Delta()
             if thought := delta.reasoning_content or delta.reasoning:
@@ -93,12 +102,12 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
             if text := halves.decode(piece.encode("utf-16-le", "surrogatepass")):
                 yield TextDelta(text)
             reason = choice.finish_reason or reason
-        if chunk.usage is not None:
-            yield UsageReport(chunk.usage.read())
+        if usage := _read_usage(chunk.usage):
+            yield UsageReport(usage)
     if chunk is None:
         raise BadReplyError(
             f"{server} answered with something that is no chat completion.",
-            "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1).",
+            CHECK_URL,
         )
     if rest := halves.decode(b"", final=True):
         yield TextDelta(rest)

@@ -49,16 +49,18 @@ def find_model(name: str | None, folder: Path, log: Path, context_window: int) -
     """Read a model name: SmolLM2's, or the path of a GGUF file. Raises SettingsError."""
     if name is None or name.lower() in {smollm2.NAME.lower(), "smollm2"}:
         return EmbeddedModel(None, folder, log, context_window)
-    file = Path(name)
-    if not file.is_file():
-        text = f"The embedded provider has no model '{name}', and there is no such file."
+    try:
+        file = Path(name).expanduser().resolve()
+        with file.open("rb") as start:
+            magic = start.read(4)
+    except (OSError, ValueError, RuntimeError) as error:  # the last two: a NUL, no such user
+        text = f"The embedded provider has no model '{name}', and no such file can be read."
         hint = f"Known: {smollm2.NAME}, or the path of a GGUF file; elsewhere: provider/model."
-        raise SettingsError(text, hint)
-    with file.open("rb") as start:
-        if start.read(4) != b"GGUF":
-            text = f"{name} is no GGUF file."
-            raise SettingsError(text, "The embedded model runs models in the GGUF format.")
-    return EmbeddedModel(file.resolve(), folder, log, context_window)
+        raise SettingsError(text, hint) from error
+    if magic != b"GGUF":
+        text = f"{name} is no GGUF file."
+        raise SettingsError(text, "The embedded model runs models in the GGUF format.")
+    return EmbeddedModel(file, folder, log, context_window)
 
 
 def check_installed() -> None:
@@ -103,8 +105,10 @@ class EmbeddedProvider:
         try:
             yield from self._served().stream(request)
         except (ConnectionFailedError, StreamInterruptedError) as error:
-            if self._process is not None and self._process.poll() is not None:
-                raise self._ended() from error
+            if self._has_ended():
+                text = f"The embedded model's process ended. Its log: {self._model.log}"
+                hint = "Try again; the next message starts it anew."
+                raise ConnectionFailedError(text, hint) from error
             raise
 
     def close(self) -> None:
@@ -113,16 +117,18 @@ class EmbeddedProvider:
             if self._inner is not None:
                 self._inner.close()
                 self._inner = None
-            if self._process is None:
-                return
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            self._end()
+
+    def _end(self) -> None:
+        """Close the child's pipes, which ends it, and see that it has ended."""
+        if self._process is None:
+            return
+        with self._process as process:
             try:
-                self._process.wait(2)
+                process.communicate(timeout=2)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+                process.kill()
+        self._process = None
 
     def _served(self) -> OpenAIProvider:
         """Give the server, started if it does not run: it may have been killed."""
@@ -132,6 +138,7 @@ class EmbeddedProvider:
             return self._inner
 
     def _start(self) -> OpenAIProvider:
+        self._end()
         self.fetch()
         api_key = secrets.token_urlsafe(24)
         order = {
@@ -145,7 +152,7 @@ class EmbeddedProvider:
         with self._model.log.open("w") as log:
             # A session of its own: Ctrl-C in the terminal is for the reply, not for the model.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "chatrepl.providers.llama_server"],
+                [sys.executable, "-P", "-m", "chatrepl.providers.llama_server"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -162,11 +169,15 @@ class EmbeddedProvider:
         except OSError:
             hello = ""
         if not hello:
-            self._process.wait()
-            raise self._ended()
+            self._end()
+            text = f"{self._model.path} could not be loaded. The log: {self._model.log}"
+            raise ConnectionFailedError(text, "Is the file whole, and is there memory for it?")
         base_url = json.loads(hello)["address"] + "/v1"
         return OpenAIProvider(Endpoint("embedded", api_key, "", base_url, timeout=self._timeout))
 
-    def _ended(self) -> ConnectionFailedError:
-        text = f"The embedded model's process ended. Its log: {self._model.log}"
-        return ConnectionFailedError(text, "Try again; the next message starts it anew.")
+    def _has_ended(self) -> bool:
+        """Tell whether the child has gone; its connections close a moment before it does."""
+        try:
+            return self._process is not None and self._process.wait(1) is not None
+        except subprocess.TimeoutExpired:
+            return False

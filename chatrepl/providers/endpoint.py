@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 
 from chatrepl.errors import SettingsError
 
+NO_KEY = "none"
+"""What is sent as a key where there is none: the client insists on one."""
+
+CHECK_URL = "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1)."
+
 _LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 _VISIBLE = re.compile(r"[!-~]+")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -16,8 +21,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 class Endpoint:
     """Where a provider is and how it is spoken to.
 
-    `base_url` is None for OpenAI itself. `key_hint` says where the key is set. `timeout` is how
-    many seconds the server may be silent.
+    `api_key` is NO_KEY for a server without keys, `base_url` None for OpenAI itself. `key_hint`
+    says where the key is set, `model_hint` what to do when the server does not know the model.
+    `timeout` is how many seconds the server may be silent.
     """
 
     name: str
@@ -26,6 +32,12 @@ class Endpoint:
     base_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 120.0
+    model_hint: str = f"Set another model with -m. {CHECK_URL}"
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key, and not just the word that stands for none."""
+        return self.api_key != NO_KEY
 
     @property
     def server(self) -> str:
@@ -39,7 +51,12 @@ class Endpoint:
             text = f"The key of the provider '{self.name}' can't be one: it has odd characters."
             raise SettingsError(text, self.key_hint)
         for name, value in self.headers.items():
-            if not (_TOKEN.fullmatch(name) and value.isascii() and value.isprintable()):
+            if not (
+                _TOKEN.fullmatch(name)
+                and value.isascii()
+                and value.isprintable()
+                and value == value.strip()
+            ):
                 text = f"The header '{name}' of the provider '{self.name}' can't be sent."
                 raise SettingsError(text, "Header values are plain ASCII; check default_headers.")
 

@@ -25,9 +25,8 @@ from chatrepl.errors import (
     StreamInterruptedError,
     UnsupportedParameterError,
 )
-from chatrepl.providers.endpoint import Endpoint
+from chatrepl.providers.endpoint import CHECK_URL, Endpoint
 
-_CHECK_URL = "Check base_url: it must be an OpenAI-compatible API (it usually ends in /v1)."
 _UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 
 # OpenAI's words, of two generations, and llama.cpp's.
@@ -82,7 +81,7 @@ def told(endpoint: Endpoint, model: str, *, reading: bool = False) -> Iterator[N
         if not reading:
             raise _unconnected(server, _one_line(error)) from error
         text = f"{server} sent an event that is no chat completion: {_one_line(error)}"
-        raise BadReplyError(text, _CHECK_URL) from error
+        raise BadReplyError(text, CHECK_URL) from error
 
 
 def _one_line(said: object, limit: int = 300) -> str:
@@ -96,8 +95,10 @@ def _words(body: object, endpoint: Endpoint) -> str:
     """Find the server's own words in an error body, wherever it put them, without the key."""
     if isinstance(body, Mapping):
         body = body.get("message") or body.get("detail") or body.get("error")
-    words = _one_line(body or "it gave no reason")
-    return words.replace(endpoint.api_key, "[the key]")
+    words = str(body or "it gave no reason")
+    if endpoint.has_key:
+        words = words.replace(endpoint.api_key, "[the key]")
+    return _one_line(words)
 
 
 def _unconnected(server: str, why: str) -> ConnectionFailedError:
@@ -173,7 +174,7 @@ def _of_status(error: openai.APIStatusError, endpoint: Endpoint, model: str) -> 
             return RateLimitError(text, "Wait a little, then try again.", retry_after=after)
         case 404:
             text = f"{server} does not know the model '{model}', or base_url is wrong: {words}"
-            return RequestRefusedError(text, f"Set another model with -m. {_CHECK_URL}")
+            return RequestRefusedError(text, endpoint.model_hint)
         case 400 | 413 | 422:
             return _refused(error.body, server, words)
         case 301 | 302 | 303 | 307 | 308:
@@ -184,7 +185,7 @@ def _of_status(error: openai.APIStatusError, endpoint: Endpoint, model: str) -> 
             text = f"{server} failed with status {status}: {words}"
             return ServerError(text, "Try again in a moment.", retry_after=after)
         case status:
-            return BadReplyError(f"{server} answered with status {status}: {words}", _CHECK_URL)
+            return BadReplyError(f"{server} answered with status {status}: {words}", CHECK_URL)
 
 
 def _refused(body: object, server: str, words: str) -> ChatreplError:

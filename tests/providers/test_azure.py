@@ -77,7 +77,8 @@ def test_other_variables_of_the_client_do_not_change_where_and_as_whom_it_asks(
     monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.invalid/v1")
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://elsewhere.invalid")
     monkeypatch.setenv("OPENAI_API_VERSION", "1999-01-01")
-    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"):
+    names = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
+    for name in (*names, "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, f"secret-of-{name}")
     ask(connect(), a_request(model="gpt-4"))
     (received,) = server.requests

@@ -375,8 +375,7 @@ def test_any_gguf_file_is_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file = tmp_path / "My model.Q8.gguf"
     file.write_bytes(b"GGUF\3\0\0\0")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in (str(file), "My model.Q8.gguf", "~/My model.Q8.gguf", "./My model.Q8.gguf"):
+    for name in (str(file), "My model.Q8.gguf", "./My model.Q8.gguf"):
         model = find_model(name, tmp_path / "data", tmp_path / "log", WINDOW)
         assert model.path == file
         assert model.name == "My model.Q8.gguf"

@@ -517,6 +517,19 @@ def test_a_server_that_repeats_the_key_does_not_get_it_shown(
     assert "Incorrect API key provided" in fault(provider).text
 
 
+def test_no_part_of_the_key_is_left_where_a_long_text_is_cut(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    for size in range(250, 310, 5):
+        server.then(fails(401, "x" * size + f" {KEY} is not a key."))
+        assert KEY[:8] not in fault(provider).text
+
+
+def test_the_word_that_stands_for_no_key_is_a_word(server: Loopback) -> None:
+    server.then(fails(404, "Of these models I have none."))
+    assert "I have none." in fault_at(server.base_url, key="none").text
+
+
 def test_a_stream_that_repeats_the_key_does_not_get_it_shown(
     server: Loopback, provider: OpenAIProvider
 ) -> None:
@@ -541,12 +554,23 @@ def test_a_key_that_can_not_be_sent_is_the_keys_fault(server: Loopback, key: str
     assert server.requests == []
 
 
-@pytest.mark.parametrize("headers", [{"X-Team": "blä"}, {"X-Team": "a\nb"}, {"X Team": "blue"}])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Team", "blä-secret"),
+        ("X-Team", "blue-secret\nred"),
+        ("X-Team", " blue-secret"),
+        ("X-Team", "blue-secret "),
+        ("X Team", "blue-secret"),
+        ("", "blue-secret"),
+    ],
+)
 def test_a_header_that_can_not_be_sent_is_the_headers_fault(
-    server: Loopback, headers: dict[str, str]
+    server: Loopback, name: str, value: str
 ) -> None:
-    error = fault_at(server.base_url, headers=headers)
+    error = fault_at(server.base_url, headers={name: value})
     assert "header" in (error.text + error.hint).lower()
+    assert "secret" not in error.text + error.hint  # it may be a gateway's key
     assert server.requests == []
 
 

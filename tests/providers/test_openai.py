@@ -135,6 +135,8 @@ def test_keys_of_the_environment_do_not_leave_for_another_server(
     names = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
     for name in names:
         monkeypatch.setenv(name, f"secret-of-{name}")
+    monkeypatch.setenv("OPENAI_ORG_ID", "secret-of-the-organisation")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "secret-of-the-project")
     with closing(OpenAIProvider(endpoint(server.base_url, key="none"))) as provider:
         ask(provider)
     headers = server.requests[0].headers
@@ -441,11 +443,15 @@ def test_closing_the_generator_closes_the_connection(
 
 
 def refuses(*names: str, code: str = "unsupported_parameter") -> Any:
-    """A server that refuses the first of these parameters that is in a request."""
+    """A server that refuses the first of these parameters that is in a request.
+
+    Not for ever, so that a client that goes round in circles comes to an end.
+    """
+    patience = iter(range(10))
 
     def reply(received: Received) -> Reply:
         for name in names:
-            if name in received.body:
+            if name in received.body and next(patience, None) is not None:
                 return fails(
                     400,
                     f"Unsupported parameter: '{name}' is not supported with this model.",
@@ -518,6 +524,24 @@ def test_a_parameter_that_can_not_be_spared_is_an_error_at_once(
     assert isinstance(error, UnsupportedParameterError)
     assert "'messages'" in error.text
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["temperature", "stream_options", "max_tokens"])
+def test_a_refusal_of_what_was_not_sent_is_not_argued_with(
+    server: Loopback, provider: OpenAIProvider, name: str
+) -> None:
+    server.replies = [fails(400, "No.", code="unsupported_value", param=name)] * 10
+    assert type(fault(provider, a_request(model="gpt-6-luna"))) is UnsupportedParameterError
+    assert len(server.requests) <= 2
+
+
+def test_a_refusal_that_was_an_error_is_the_same_error_the_next_time(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    server.usual = refuses("num_predict")
+    request = a_request(card=ModelCard("m", 4096, parameters={"max_tokens": "num_predict"}))
+    assert isinstance(fault(provider, request), UnsupportedParameterError)
+    assert isinstance(fault(provider, request), UnsupportedParameterError)
 
 
 def test_a_parameter_that_is_refused_without_a_name_is_an_error(

@@ -84,53 +84,47 @@ def test_what_is_typed_while_a_reply_streams_waits_at_the_prompt(
     assert said(server)[1][-1] == ("user", "impatient words")
 
 
-@pytest.mark.parametrize(
-    ("finish", "words"),
-    [
-        ("length", "cut off: it reached max_tokens (2,048)"),
-        ("content_filter", "cut off by the server's content filter"),
-        (None, "may be incomplete"),
-    ],
-)
-def test_a_reply_that_is_not_whole_is_said_to_be_so(
-    home: Path, server: Loopback, finish: str | None, words: str
-) -> None:
-    server.then(says("Half a sent", finish))
+def test_a_reply_that_is_not_whole_is_said_to_be_so(home: Path, server: Loopback) -> None:
+    endings = {
+        "length": "cut off: it reached max_tokens (2,048)",
+        "content_filter": "cut off by the server's content filter",
+        None: "may be incomplete",
+    }
+    server.then(*(says(f"Half a sent {finish}", finish) for finish in endings))
     with talk(home, server) as terminal:
-        terminal.say("tell me")
-        terminal.wait_for("Half a sent")
-        terminal.wait_for(words)
-        terminal.wait_for_prompt()
+        for finish, words in endings.items():
+            terminal.say("tell me")
+            terminal.wait_for(f"Half a sent {finish}")
+            terminal.wait_for(words)
+            terminal.wait_for_prompt()
         say_and_hear(terminal, "go on")
-    assert said(server)[1][1] == ("assistant", "Half a sent")
+    kept = [content for role, content in said(server)[-1] if role == "assistant"]
+    assert kept == [f"Half a sent {finish}" for finish in endings]
 
 
-@pytest.mark.parametrize(
-    ("reply", "words"),
-    [
-        (fails(500, "out of order", AT_ONCE), "failed with status 500: out of order"),
-        (fails(401, "bad key"), "did not accept the key: bad key"),
-        (fails(404, "no such model"), "does not know the model 'gpt-4'"),
-        (pieces(""), "The reply was empty."),
-        (Reply(body=b"<html>hello</html>"), "no chat completion"),
-    ],
-)
 def test_after_an_error_the_text_is_back_and_the_next_turn_works(
-    home: Path, server: Loopback, reply: Reply, words: str
+    home: Path, server: Loopback
 ) -> None:
-    server.then(*[reply] * (3 if reply.status == 500 else 1))
+    failures: list[tuple[list[Reply], str]] = [
+        ([fails(500, "out of order", AT_ONCE)] * 3, "failed with status 500: out of order"),
+        ([fails(401, "bad key")], "did not accept the key: bad key"),
+        ([fails(404, "no such model")], "does not know the model 'gpt-4'"),
+        ([pieces("")], "The reply was empty."),
+        ([Reply(body=b"<html>hello</html>")], "no chat completion"),
+    ]
     with talk(home, server) as terminal:
-        terminal.say("hello")
-        terminal.wait_until(
-            lambda: words in " ".join(terminal.scrollback.split()), f"the words {words!r}"
-        )
-        wait_for_text_at_the_prompt(terminal, "hello")
-        terminal.type(" again")
-        terminal.key("enter")
-        terminal.wait_for("You said: hello again")
-        terminal.wait_for_prompt()
+        for number, (replies, words) in enumerate(failures):
+            server.then(*replies)
+            terminal.say(f"hello {number}")
+            wait_for_text_at_the_prompt(terminal, f"hello {number}")
+            assert words in " ".join(terminal.scrollback.split())
+            terminal.type(" again")
+            terminal.key("enter")
+            terminal.wait_for(f"You said: hello {number} again")
+            terminal.wait_for_prompt()
         assert "Traceback" not in terminal.scrollback
-    assert said(server)[-1] == [("user", "hello again")]
+    asked = [content for role, content in said(server)[-1] if role == "user"]
+    assert asked == [f"hello {number} again" for number in range(len(failures))]
 
 
 def test_a_connection_that_is_refused_ends_nothing(home: Path, server: Loopback) -> None:
