@@ -107,6 +107,8 @@ class App:
         changes: dict[str, Any] = {"provider": provider, "model": name}
         if provider != self.settings.provider:
             changes["base_url"] = None
+        if name != self.settings.model:
+            changes["context_window"] = None  # it was the other model's
         self._switch(chat, changes)
 
     def use_persona(self, chat: Chat, name: str) -> None:

@@ -102,7 +102,7 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
             if text := halves.decode(piece.encode("utf-16-le", "surrogatepass")):
                 yield TextDelta(text)
             reason = choice.finish_reason or reason
-        if usage := _read_usage(chunk.usage):
+        if chunk.usage is not None and (usage := _read_usage(chunk.usage)):
             yield UsageReport(usage)
     if chunk is None:
         raise BadReplyError(

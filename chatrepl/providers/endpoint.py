@@ -14,6 +14,7 @@ CHECK_URL = "Check base_url: it must be an OpenAI-compatible API (it usually end
 
 _LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 _VISIBLE = re.compile(r"[!-~]+")
+_VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -51,12 +52,7 @@ class Endpoint:
             text = f"The key of the provider '{self.name}' can't be one: it has odd characters."
             raise SettingsError(text, self.key_hint)
         for name, value in self.headers.items():
-            if not (
-                _TOKEN.fullmatch(name)
-                and value.isascii()
-                and value.isprintable()
-                and value == value.strip()
-            ):
+            if not (_TOKEN.fullmatch(name) and _VALUE.fullmatch(value)):
                 text = f"The header '{name}' of the provider '{self.name}' can't be sent."
                 raise SettingsError(text, "Header values are plain ASCII; check default_headers.")
 

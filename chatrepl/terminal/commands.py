@@ -55,6 +55,8 @@ def find_command(name: str) -> Command:
     """Look a command up. Raises SettingsError with the nearest name."""
     if name in BY_NAME:
         return BY_NAME[name]
+    if name == "?":
+        return BY_NAME["help"]
     begun = [known for known in BY_NAME if known.startswith(name)]
     near = begun or difflib.get_close_matches(name, list(BY_NAME), 1)
     hint = f"Did you mean /{near[0]}? " if near else ""

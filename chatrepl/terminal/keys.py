@@ -35,7 +35,10 @@ def bindings() -> KeyBindings:
 
 @contextmanager
 def unechoed() -> Iterator[None]:
-    """Keep what is typed meanwhile off the screen; the next prompt reads it."""
+    """Keep what is typed meanwhile off the screen, as it was typed, for the next prompt.
+
+    Not line by line either: Ctrl-D would be taken for the end of the input.
+    """
     try:
         import termios  # noqa: PLC0415 - POSIX has it
     except ImportError:
@@ -47,7 +50,7 @@ def unechoed() -> Iterator[None]:
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     silent = before[:]
-    silent[3] &= ~(termios.ECHO | termios.ECHONL)
+    silent[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON)
     termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
     try:
         yield

@@ -79,7 +79,9 @@ class Prompt:
         Ctrl-C and EOFError for Ctrl-D on an empty line.
         """
         app = self._session.app
-        if on_shown is not None:
+        if on_shown is not None and is_dumb_terminal():
+            on_shown()
+        elif on_shown is not None:
 
             def once(_: object) -> None:
                 app.after_render -= once
