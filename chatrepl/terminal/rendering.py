@@ -8,7 +8,6 @@ import itertools
 import re
 import threading
 from collections import deque
-from types import TracebackType
 from typing import Any, Self
 
 from markdown_it import MarkdownIt
@@ -92,12 +91,7 @@ class MarkdownReply:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Print what is still open as it is."""
         self._done.set()
         self._come.set()

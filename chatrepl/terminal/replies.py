@@ -1,7 +1,6 @@
 """Showing a reply while it streams: as the text it is, or (rendering.py) as Markdown."""
 
 import sys
-from types import TracebackType
 from typing import Protocol, Self
 
 from chatrepl.terminal.sanitize import Sanitizer
@@ -14,12 +13,7 @@ class Reply(Protocol):
     def __enter__(self) -> Self:
         """Begin."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Show what is still held back, and leave the cursor on a line of its own."""
 
     def text(self, piece: str) -> None:
@@ -42,12 +36,7 @@ class PlainReply:
         """Begin."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the last line."""
         if self._sanitizer is not None:
             self._write(self._sanitizer.flush())

@@ -1,7 +1,6 @@
 """Showing a turn's events, and saying how it ended."""
 
 from collections.abc import Generator
-from types import TracebackType
 from typing import Self
 
 import pytest
@@ -32,12 +31,7 @@ class Heard:
         self.told.append("begin")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.told.append("end")
 
     def text(self, piece: str) -> None:
