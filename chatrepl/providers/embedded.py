@@ -85,6 +85,7 @@ class EmbeddedProvider:
         self._process: subprocess.Popen[str] | None = None
         self._inner: OpenAIProvider | None = None
         self._starting = threading.Lock()
+        self._closing = False
 
     @property
     def needs_fetch(self) -> bool:
@@ -112,8 +113,12 @@ class EmbeddedProvider:
             raise
 
     def close(self) -> None:
-        """End the child process."""
+        """End the child process, without waiting for a model that is still being loaded."""
+        self._closing = True
+        if self._process is not None and self._inner is None:
+            self._process.kill()
         with self._starting:
+            self._closing = False
             if self._inner is not None:
                 self._inner.close()
                 self._inner = None
@@ -161,6 +166,8 @@ class EmbeddedProvider:
             )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        if self._closing:
+            self._process.kill()
         try:
             # Standard input and not an argument: arguments can be read by anybody.
             self._process.stdin.write(json.dumps(order) + "\n")

@@ -154,8 +154,8 @@ class Repl:
             chat = self.chat
             chat.provider.prepare()
             chat.counter.load()
-        except ChatreplError:
-            return  # it will be said when it is in the way
+        except Exception:  # noqa: BLE001 - whatever it is will be said when it is in the way
+            return
         self._prompt.refresh()
 
     def _toolbar(self, width: int) -> str:
