@@ -7,7 +7,7 @@ def toolbar(model: str, count: str, window: int, width: int) -> str:
     >>> toolbar("gpt-4", "1,204", 8192, 80)
     ' gpt-4 · 1,204 of 8,192 tokens'
     >>> toolbar("a-model-with-a-long-name", "≈1,204", 131072, 30)
-    ' a-model-wi… · ≈1,204/131,072'
+    ' a-model-wit… · ≈1,204/131,072'
     """
     room = width - 1
     full = f"{count or '…'} of {window:,} tokens"
