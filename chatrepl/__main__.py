@@ -1,5 +1,6 @@
 """`python -m chatrepl`, and the entry point of the `chatrepl` command."""
 
+import signal
 import sys
 
 
@@ -9,7 +10,9 @@ def main() -> None:
         from chatrepl.cli import run  # noqa: PLC0415 - importing this module stays inert
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the ending
+    sys.exit(status)
 
 
 if __name__ == "__main__":

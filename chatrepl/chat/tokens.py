@@ -133,9 +133,8 @@ class TokenCounter:
         """Load the vocabulary now, so that counting does not wait for it."""
         if self._encoding_name is not None:
             return
-        name, exact = encoding_for(self._card.name)
-        if self._card.encoding is not None:
-            name, exact = self._card.encoding, True
+        own = self._card.encoding
+        name, exact = (own, True) if own is not None else encoding_for(self._card.name)
         self._exact = exact and load_encoding(name) is not None
         self._encoding_name = name
 

@@ -11,7 +11,7 @@ from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.trimming import Window, fit
 from chatrepl.chat.usage import Usage
-from chatrepl.errors import ContextOverflowError
+from chatrepl.errors import ContextOverflowError, PromptTooLongError
 
 _REFITS = 3
 _TELLING = 200
@@ -56,15 +56,22 @@ class Chat:
         """How many tokens a reply may have."""
         return self.reply_limit or self.card.default_max_tokens
 
-    def window(self, conversation: Conversation | None = None) -> Window:
+    def window(self, conversation: Conversation) -> Window:
         """Give what would be sent for a conversation that ends with a user message."""
         return fit(
-            conversation or self.conversation,
+            conversation,
             self.counter,
             context_window=self.card.context_window,
             max_tokens=self.max_tokens,
             slack=self._slack,
         )
+
+    def fitted(self) -> Window | None:
+        """Give what is sent of the conversation as it is; None if it is empty or can't fit."""
+        try:
+            return self.window(self.conversation) if self.conversation.exchanges else None
+        except PromptTooLongError:
+            return None
 
     def say(self, text: str) -> Iterator[Event]:
         """Say something and give the reply piece by piece.

@@ -1,6 +1,7 @@
 """Azure OpenAI: the same API behind deployments and api-versions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatrepl.chat.ports import Request
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 DEFAULT_API_VERSION = "2024-10-21"
 """The newest generally available api-version of Azure's dated API."""
 
+_MODEL_HINT = (
+    "Check the deployment's name (-m, or deployments in the config file), AZURE_OPENAI_ENDPOINT "
+    "and OPENAI_API_VERSION."
+)
+
 
 class AzureProvider(OpenAIProvider):
     """Asks a deployment of an Azure OpenAI resource.
@@ -24,7 +30,7 @@ class AzureProvider(OpenAIProvider):
     def __init__(
         self, endpoint: Endpoint, api_version: str, deployments: Mapping[str, str]
     ) -> None:
-        super().__init__(endpoint)
+        super().__init__(replace(endpoint, model_hint=_MODEL_HINT))
         self._api_version = api_version
         self._deployments = deployments
 

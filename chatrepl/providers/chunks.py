@@ -51,6 +51,8 @@ class _Chunk(msgspec.Struct):
 
 
 def _read_usage(plain: object) -> Usage | None:
+    if plain is None:
+        return None
     try:
         usage = msgspec.convert(plain, _Usage)
     except msgspec.ValidationError:
@@ -91,6 +93,7 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
     halves = codecs.getincrementaldecoder("utf-16-le")("replace")
     model: str | None = None
     reason: str | None = None
+    usage: Usage | None = None
     for plain in chunks:
         chunk = msgspec.convert(plain, _Chunk)
         model = chunk.model if isinstance(chunk.model, str) else model
@@ -102,8 +105,7 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
             if text := halves.decode(piece.encode("utf-16-le", "surrogatepass")):
                 yield TextDelta(text)
             reason = choice.finish_reason or reason
-        if chunk.usage is not None and (usage := _read_usage(chunk.usage)):
-            yield UsageReport(usage)
+        usage = _read_usage(chunk.usage) or usage  # some servers repeat it, growing
     if chunk is None:
         raise BadReplyError(
             f"{server} answered with something that is no chat completion.",
@@ -111,4 +113,6 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
         )
     if rest := halves.decode(b"", final=True):
         yield TextDelta(rest)
+    if usage is not None:
+        yield UsageReport(usage)
     yield Finished(reason, model)

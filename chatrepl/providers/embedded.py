@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
@@ -47,7 +48,7 @@ class EmbeddedModel:
 
 def find_model(name: str | None, folder: Path, log: Path, context_window: int) -> EmbeddedModel:
     """Read a model name: SmolLM2's, or the path of a GGUF file. Raises SettingsError."""
-    if name is None or name.lower() in {smollm2.NAME.lower(), "smollm2"}:
+    if name is None or smollm2.is_name(name):
         return EmbeddedModel(None, folder, log, context_window)
     try:
         file = Path(name).expanduser().resolve()
@@ -66,7 +67,7 @@ def find_model(name: str | None, folder: Path, log: Path, context_window: int) -
 def check_installed() -> None:
     """Raise SettingsError if llama.cpp is not there."""
     if importlib.util.find_spec("xllamacpp") is None:
-        text = "The embedded model is not installed, and no server is set up."
+        text = "The embedded model is not installed."
         hint = (
             "For the embedded model: python -m pip install xllamacpp. "
             "For a server: set OPENAI_API_KEY, or base_url in the config file."
@@ -115,10 +116,10 @@ class EmbeddedProvider:
     def close(self) -> None:
         """End the child process, without waiting for a model that is still being loaded."""
         self._closing = True
-        if self._process is not None and self._inner is None:
-            self._process.kill()
+        process = self._process
+        if process is not None and self._inner is None:
+            process.kill()
         with self._starting:
-            self._closing = False
             if self._inner is not None:
                 self._inner.close()
                 self._inner = None
@@ -138,6 +139,8 @@ class EmbeddedProvider:
     def _served(self) -> OpenAIProvider:
         """Give the server, started if it does not run: it may have been killed."""
         with self._starting:
+            if self._closing:
+                raise ConnectionFailedError("The embedded model has been closed.")
             if self._inner is None or self._process is None or self._process.poll() is not None:
                 self._inner = self._start()
             return self._inner
@@ -151,10 +154,9 @@ class EmbeddedProvider:
             "model": str(self._model.path),
             "context_window": self._model.context_window,
             "api_key": api_key,
-            "steady": self._model.file is None,
+            "sampling": smollm2.SAMPLING if self._model.file is None else {},
         }
-        self._model.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._model.log.open("w") as log:
+        with self._open_log() as log:
             # A session of its own: Ctrl-C in the terminal is for the reply, not for the model.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "chatrepl.providers.llama_server"],
@@ -181,6 +183,15 @@ class EmbeddedProvider:
             raise ConnectionFailedError(text, "Is the file whole, and is there memory for it?")
         base_url = json.loads(hello)["address"] + "/v1"
         return OpenAIProvider(Endpoint("embedded", api_key, "", base_url, timeout=self._timeout))
+
+    def _open_log(self) -> TextIO:
+        log = self._model.log
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return log.open("w")
+        except OSError as error:
+            text = f"The embedded model's log {log} can't be written: {error.strerror}"
+            raise SettingsError(text, "Set CHATREPL_HOME to another folder.") from error
 
     def _has_ended(self) -> bool:
         """Tell whether the child has gone; its connections close a moment before it does."""

@@ -1,11 +1,14 @@
 """Where a provider is and how it is spoken to."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from chatrepl.errors import SettingsError
+
+OPENAI_URL = "https://api.openai.com/v1"
 
 NO_KEY = "none"
 """What is sent as a key where there is none: the client insists on one."""
@@ -59,7 +62,20 @@ class Endpoint:
 
 def is_loopback(url: str | None) -> bool:
     """Whether a URL leads to this very machine."""
+    return bool(_LOOPBACK.match(_host(url)))
+
+
+def is_nearby(url: str | None) -> bool:
+    """Whether a URL leads to this machine or into its own network."""
+    host = _host(url)
     try:
-        return bool(_LOOPBACK.match(urlsplit(url or "").hostname or ""))
+        return ipaddress.ip_address(host).is_private
     except ValueError:
-        return False
+        return is_loopback(url) or host.endswith(".local")
+
+
+def _host(url: str | None) -> str:
+    try:
+        return urlsplit(url or "").hostname or ""
+    except ValueError:
+        return ""

@@ -25,7 +25,7 @@ from chatrepl.errors import (
     StreamInterruptedError,
     UnsupportedParameterError,
 )
-from chatrepl.providers.endpoint import CHECK_URL, Endpoint
+from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint
 
 _UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 
@@ -42,7 +42,7 @@ _PROMPT = re.compile(
 def building(endpoint: Endpoint) -> Iterator[None]:
     """Tell what is wrong with the settings when a client can't be built of them."""
     try:
-        httpx2.URL(endpoint.base_url or "https://api.openai.com/v1")
+        httpx2.URL(endpoint.base_url or OPENAI_URL)
     except (httpx2.InvalidURL, ValueError) as error:
         text = f"base_url of {endpoint.name} is no URL: {_one_line(error)}"
         raise SettingsError(text, "Example: http://localhost:8080/v1") from error
@@ -204,7 +204,7 @@ def _overflow(said: Mapping[str, Any], server: str, words: str) -> ContextOverfl
     prompt, window = said.get("n_prompt_tokens"), said.get("n_ctx")
     return ContextOverflowError(
         f"The prompt exceeds the context window of {server}: {words}",
-        "Shorten the message, or start a new conversation with /clear.",
+        "Shorten the message, or start a new conversation (/clear).",
         prompt_tokens=prompt if isinstance(prompt, int) else _number(_PROMPT, words),
         context_window=window if isinstance(window, int) else _number(_WINDOW, words),
     )

@@ -1,9 +1,8 @@
 """The child process that serves a GGUF model on loopback: `python -m` this, from embedded.py.
 
-It reads one line of JSON from standard input (`name`, `model`, `context_window`,
-`api_key`, `steady`),
-writes one (`address`) to standard output, and serves until standard input ends, which it does
-when the parent is gone, however it went.
+It reads one line of JSON from standard input (`name`, `model`, `context_window`, `api_key`,
+`sampling`), writes one (`address`) to standard output, and serves until standard input ends,
+which it does when the parent is gone, however it went.
 """
 
 import json
@@ -31,11 +30,8 @@ def main() -> None:
     params.model_alias = {order["name"]}
     params.ui = False
     params.endpoint_slots = False
-    if order["steady"]:
-        # The model card's own advice (0.2, 0.9), and a little against going in circles.
-        params.sampling.temp = 0.2
-        params.sampling.top_p = 0.9
-        params.sampling.penalty_repeat = 1.05
+    for name, value in order["sampling"].items():
+        setattr(params.sampling, name, value)
     server = xllamacpp.Server(params)
     hello.write(json.dumps({"address": server.listening_address}) + "\n")
     hello.close()

@@ -8,7 +8,7 @@ from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import UnsupportedParameterError
 from chatrepl.providers.chunks import chunk_stream, read_chunks
-from chatrepl.providers.endpoint import Endpoint, is_loopback
+from chatrepl.providers.endpoint import OPENAI_URL, Endpoint, is_loopback
 
 if TYPE_CHECKING:
     import openai
@@ -55,8 +55,9 @@ class OpenAIProvider:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            self._client.close()
+        with self._connecting:
+            if self._client is not None:
+                self._client.close()
 
     def _body(self, request: Request) -> dict[str, Any]:
         parameters: dict[str, Any] = {
@@ -114,7 +115,7 @@ class OpenAIProvider:
 
         return openai.OpenAI(
             api_key=self.endpoint.api_key,
-            base_url=self.endpoint.base_url or "https://api.openai.com/v1",
+            base_url=self.endpoint.base_url or OPENAI_URL,
             **client_options(self.endpoint),
         )
 

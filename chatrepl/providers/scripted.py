@@ -1,4 +1,4 @@
-"""A provider that answers from a script: for tests, examples and the tutorial."""
+"""A provider that answers from a script: for tests, and for a dry run, which asks nobody."""
 
 import re
 from collections.abc import Iterable, Iterator

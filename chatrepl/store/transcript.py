@@ -45,7 +45,7 @@ def _without_nulls(messages: object) -> object:
     if not isinstance(messages, list):
         return messages
     return [
-        {key: value for key, value in message.items() if value is not None}
+        {key: value for key, value in message.items() if value is not None and value != []}
         if isinstance(message, dict)
         else message
         for message in messages

@@ -14,7 +14,7 @@ from chatrepl.terminal.completion import Completable
 if TYPE_CHECKING:
     from chatrepl.terminal.repl import Repl
 
-_COMMAND = re.compile(r"/([A-Za-z]\w*|\?)?(?=\s|$)")
+_COMMAND = re.compile(r"/([A-Za-z][\w-]*|\?)?(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,10 @@ def _tokens(repl: "Repl", _: str) -> None:
         ("conversation", f"{about}{everything:,} tokens in {messages:,} messages"),
         ("window", f"{chat.card.context_window:,}, of which {chat.max_tokens:,} for the reply"),
     ]
-    if chat.sent is not None and chat.sent.dropped:
-        tokens = sum(dropped.tokens for dropped in chat.sent.dropped)
-        rows.append(("left out", f"{len(chat.sent.dropped):,} messages, {about}{tokens:,} tokens"))
+    window = chat.fitted()
+    if window is not None and window.dropped:
+        tokens = sum(dropped.tokens for dropped in window.dropped)
+        rows.append(("left out", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
     if not chat.counter.exact:
         rows.append(("≈", "an estimate: this model's tokenizer is not known here"))
     usage = chat.usage

@@ -10,7 +10,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 HELP = (
     ("Enter", "send"),
     ("Alt-Enter, Ctrl-J", "new line"),
-    ("Up, Down, Ctrl-R", "history, search it"),
+    ("Up, Down", "go through the history; Ctrl-R searches it"),
     ("Tab", "complete a command"),
     ("Ctrl-C", "clear the line; stop a reply and keep what came"),
     ("Ctrl-D", "leave"),

@@ -102,7 +102,7 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
     if window.dropped:
         lines.append(f"left out: {len(window.dropped):,} messages")
     text = "\n".join(lines)
-    print(clean(text) if screen.out.is_terminal else text)
+    print(clean(text) if screen.on_terminal else text)
     return 0
 
 
@@ -140,4 +140,5 @@ def _result(chat: Chat, outcome: Outcome) -> dict[str, Any]:
 
 
 def _print_json(result: dict[str, Any]) -> None:
-    print(json.dumps(result, ensure_ascii=False, indent=2))
+    text = json.dumps(result, ensure_ascii=False, indent=2)
+    print(clean(text) if sys.stdout.isatty() else text)

@@ -83,6 +83,8 @@ def ending(outcome: Outcome, max_tokens: int) -> tuple[int, str]:
     No words are needed for a whole answer.
     """
     match outcome.finish_reason:
+        case "length" if not outcome.text:
+            return 7, f"max_tokens ({max_tokens:,}) was used up before any text came: raise it."
         case "length":
             return 7, f"The reply was cut off: it reached max_tokens ({max_tokens:,})."
         case "content_filter":

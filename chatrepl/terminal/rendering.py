@@ -93,15 +93,17 @@ class MarkdownReply:
 
     def __exit__(self, *_: object) -> None:
         """Print what is still open as it is."""
-        self._done.set()
-        self._come.set()
-        if self._thread is not None:
-            self._thread.join()
-        with self._drawing:
-            blocks = self._take()
-            blocks += self._splitter.feed(self._begun(self._sanitizer.flush()))
-            blocks += self._splitter.flush()
-            self._draw(blocks, moving=False)
+        try:
+            self._done.set()
+            self._come.set()
+            if self._thread is not None:
+                self._thread.join()
+            with self._drawing:
+                blocks = self._take()
+                blocks += self._splitter.feed(self._begun(self._sanitizer.flush()))
+                blocks += self._splitter.flush()
+                self._draw(blocks, moving=False)
+        finally:  # Ctrl-C a second time
             if self._moving:
                 self._write("\x1b[?25h")
 
@@ -130,7 +132,7 @@ class MarkdownReply:
                 try:
                     if came or self._lead is not None:
                         self._draw(self._take(), moving=True)
-                except OSError:  # the terminal has gone; the main thread will find out
+                except Exception:  # noqa: BLE001 - the main thread will meet it at the end
                     return
             self._done.wait(FRAME)
 

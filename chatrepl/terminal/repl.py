@@ -9,7 +9,6 @@ from typing import Protocol
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event
-from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError
 from chatrepl.terminal.commands import completables, find_command, read_command
@@ -27,6 +26,13 @@ class Host(Protocol):
     @property
     def model(self) -> str:
         """Name the model, before the chat is there to be asked."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether replies are shown as text."""
+
+    def unforeseen(self, error: Exception) -> ChatreplError:
+        """Keep a fault of the program's own, and say so."""
 
     def open_chat(self) -> Chat:
         """Build the chat: may load packages, so it runs beside the prompt."""
@@ -53,7 +59,6 @@ class Repl:
         screen: Screen,
         history: Path,
         *,
-        plain: bool = False,
         answer_first: bool = False,
     ) -> None:
         self.host = host
@@ -61,12 +66,11 @@ class Repl:
         self.prefill = ""
         self.leaving = False
         self._answered = False  # whether something of a reply has come in this turn
-        self._plain = plain
         self._answer_first = answer_first
         self._chat: Chat | None = None
         self._spoken_of: ModelCard | None = None
         self._opening = threading.Lock()
-        self._counted: tuple[tuple[Conversation, TokenCounter], int] | None = None
+        self._counted: tuple[tuple[Conversation, ModelCard, int], int] | None = None
         self._prompt = Prompt(history, completables(self), self._toolbar)
 
     @property
@@ -84,13 +88,13 @@ class Repl:
         on_shown: Callable[[], None] | None = self.warm_up
         while not self.leaving:
             default, self.prefill = self.prefill, ""
+            once, on_shown = on_shown, None
             try:
-                line = self._prompt.ask(default, on_shown=on_shown)
+                line = self._prompt.ask(default, on_shown=once)
             except KeyboardInterrupt:
                 continue
             except EOFError:
                 return
-            on_shown = None
             if line.strip():
                 self._guarded(partial(self._do, line), line)
 
@@ -101,10 +105,14 @@ class Repl:
     def answer(self, events: Iterator[Event], text: str) -> None:
         """Show a turn; if nothing comes of it, `text` goes back to the prompt."""
         outcome = Outcome()
+        card = self.chat.card
+        if self._spoken_of != card and (words := assumption(card)):
+            self.screen.notice(words)
+        self._spoken_of = card
         print()
         try:
             with unechoed():
-                show_turn(events, reply_on(self.screen, plain=self._plain), outcome)
+                show_turn(events, reply_on(self.screen, plain=self.host.plain), outcome)
         except KeyboardInterrupt:
             self.screen.notice("stopped; what came is kept" if outcome.text else "stopped")
         else:
@@ -124,11 +132,6 @@ class Repl:
             name, argument = command
             find_command(name).run(self, argument)
             return
-        card = self.chat.card
-        if self._spoken_of != card:
-            self._spoken_of = card
-            if words := assumption(card):
-                self.screen.notice(words)
         text = line[1:] if line.startswith("//") else line
         self.answer(self.chat.say(text), line)
 
@@ -140,8 +143,7 @@ class Repl:
         except ChatreplError as error:
             self.screen.error(error)
         except Exception as error:  # noqa: BLE001 - no error ends a conversation
-            text = f"Something unforeseen went wrong: {type(error).__name__}: {error}"
-            self.screen.error(ChatreplError(text, "The conversation goes on. Please report this."))
+            self.screen.error(self.host.unforeseen(error))
         except KeyboardInterrupt:
             self.screen.notice("stopped")
         else:
@@ -168,9 +170,9 @@ class Repl:
         """Count the conversation once for each change of it, not for each keystroke."""
         if not chat.counter.loaded:
             return ""
-        state = (chat.conversation, chat.counter)
+        state = (chat.conversation, chat.card, chat.max_tokens)
         if self._counted is None or self._counted[0] != state:
-            left_out = chat.sent.dropped if chat.sent and chat.conversation.exchanges else ()
-            count = chat.counter.request(chat.conversation.messages)
-            self._counted = state, count - sum(dropped.tokens for dropped in left_out)
+            window = chat.fitted()
+            messages = chat.conversation.messages if window is None else window.messages
+            self._counted = state, chat.counter.request(messages)
         return f"{chat.counter.about}{self._counted[1]:,}"

@@ -271,6 +271,20 @@ def test_what_is_left_out_is_said_once_for_each_change() -> None:
     assert len(trimmed(chat.say("And " * 30))) == 1  # more is
 
 
+def test_what_fits_is_asked_of_the_conversation_as_it_is() -> None:
+    chat = chat_with(ScriptedProvider("Yes."), talk(20), window=300, reply_limit=50)
+    list(chat.say("Hi"))
+    window = chat.fitted()
+    assert window is not None
+    assert window.dropped
+    chat.conversation = talk(1)  # as after /undo
+    window = chat.fitted()
+    assert window is not None
+    assert window.dropped == ()
+    chat.conversation = chat.conversation.cleared()
+    assert chat.fitted() is None
+
+
 def test_nothing_is_deleted_by_trimming() -> None:
     chat = chat_with(ScriptedProvider("Yes."), talk(20), window=300, reply_limit=50)
     list(chat.say("Hi"))

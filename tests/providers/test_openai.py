@@ -245,6 +245,17 @@ def test_usage_may_lack_its_parts(
     assert UsageReport(Usage(9, 2)) in ask(provider)
 
 
+def test_usage_that_grows_from_chunk_to_chunk_is_counted_once(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    grown = [{"prompt_tokens": 9, "completion_tokens": count} for count in (1, 2)]
+    server.then(
+        Reply([chunk({"content": "Hi"}, usage=grown[0]), chunk({}, "stop", usage=grown[1])])
+    )
+    reports = [event for event in ask(provider) if isinstance(event, UsageReport)]
+    assert reports == [UsageReport(Usage(9, 2))]
+
+
 def test_a_character_may_be_split_between_packets(
     server: Loopback, provider: OpenAIProvider
 ) -> None:
