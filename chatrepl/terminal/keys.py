@@ -13,7 +13,7 @@ HELP = (
     ("Up, Down", "go through the history; Ctrl-R searches it"),
     ("Tab", "complete a command"),
     ("Ctrl-C", "clear the line; stop a reply and keep what came"),
-    ("Ctrl-D", "leave"),
+    ("Ctrl-D, Ctrl-Z", "leave, suspend"),
 )
 
 

@@ -66,6 +66,7 @@ class Prompt:
             key_bindings=bindings(),
             completer=CommandCompleter(commands),
             complete_while_typing=True,
+            enable_suspend=True,
             history=History(history),
             bottom_toolbar=lambda: toolbar(self._session.output.get_size().columns),
             style=_STYLE,
