@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import DEFAULT_MODEL, ModelCard, card_for
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
@@ -31,6 +32,7 @@ from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.settings import BUILT_IN, Settings, Sources
+from chatrepl.store.calibrations import Calibrations
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.screen import Screen
 
@@ -52,6 +54,7 @@ class App:
     _loaded: Conversation = field(init=False)
     _stack: ExitStack = field(default_factory=ExitStack)
     _provider: Provider | None = None
+    _chat: Chat | None = None
 
     def __post_init__(self) -> None:
         """Resolve the settings and read the conversation; nothing is started yet."""
@@ -60,7 +63,8 @@ class App:
         self.conversation = self._begin(self.settings)
 
     def close(self) -> None:
-        """Close connections and end child processes."""
+        """Keep what was learnt, close connections and end child processes."""
+        self._keep_scale()
         self._stack.close()
 
     @property
@@ -87,13 +91,16 @@ class App:
 
     def open_chat(self) -> Chat:
         """Build the chat. Without `ready` before it (a dry run) there is nobody to answer."""
-        return Chat(
+        self._chat = Chat(
             self._provider or ScriptedProvider(name=self.settings.provider),
             self._card(self.settings),
             self.conversation,
             reply_limit=self.settings.max_tokens,
             temperature=self.settings.temperature,
+            overflow=self.settings.overflow,
+            scale=self._scale(),
         )
+        return self._chat
 
     def use_model(self, chat: Chat, name: str) -> None:
         """Let another model answer; "provider/model" may change the provider too."""
@@ -112,6 +119,10 @@ class App:
         begin = self._begin(self.sources.resolve(**changes))
         self._switch(chat, changes)
         chat.conversation = replace(chat.conversation, system=begin.system, examples=begin.examples)
+
+    def use_overflow(self, chat: Chat, how: str) -> None:
+        """Do something else from now on when the window is full."""
+        self._switch(chat, {"overflow": how})
 
     def models(self) -> Iterable[tuple[str, str]]:
         """List the models that the settings name."""
@@ -142,13 +153,30 @@ class App:
         if _who(settings) != _who(self.settings):
             provider = self._connect(settings)
             before = chat.provider
-            chat.use(provider, card)
+            self._keep_scale()
+            self.settings = settings
+            chat.use(provider, card, self._scale())
             before.close()
         flags = msgspec.structs.replace(self.sources.flags, **changes)
         self.sources = replace(self.sources, flags=flags)
         self.settings = settings
         chat.temperature = settings.temperature
         chat.reply_limit = settings.max_tokens
+        chat.overflow = settings.overflow
+
+    @property
+    def _calibrations(self) -> Calibrations:
+        return Calibrations(self.paths.data / "calibrations.json")
+
+    def _scale(self) -> Scale:
+        """Give what earlier runs have learnt of the model's tokenizer."""
+        return self._calibrations.scale(f"{self.settings.provider}/{self.model}")
+
+    def _keep_scale(self) -> None:
+        """Keep what this run has learnt of it."""
+        if self._chat is not None and self._chat.calibration.taught:
+            name = f"{self.settings.provider}/{self.model}"
+            self._calibrations.keep(name, self._chat.calibration.scale)
 
     def _fetch(self, provider: EmbeddedProvider) -> None:
         """Download the embedded model if it is not there."""

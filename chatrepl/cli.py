@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -174,6 +174,14 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
             help="The model's window, in tokens.",
         ),
     ] = None,
+    overflow: Annotated[
+        Literal["trim", "ask", "summarize"] | None,
+        typer.Option(
+            "--overflow",
+            metavar="HOW",
+            help="When the window is full: trim, ask or summarize.",
+        ),
+    ] = None,
     load: Annotated[
         Path | None,
         typer.Option("--load", metavar="FILE", help="Begin with the messages of a JSON file."),
@@ -212,6 +220,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         "max_tokens": max_tokens,
         "temperature": temperature,
         "context_window": context_window,
+        "overflow": overflow,
         "plain": plain or None,
     }
     one_shot = bool(prompt) or not sys.stdin.isatty()

@@ -14,6 +14,7 @@ import msgspec
 from chatrepl.errors import SettingsError
 
 Kind = Literal["openai", "azure", "embedded"]
+Overflow = Literal["trim", "ask", "summarize"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
@@ -32,6 +33,7 @@ class Choices(Table, frozen=True):
     max_tokens: Positive | None = None
     temperature: Temperature | None = None
     context_window: Positive | None = None
+    overflow: Overflow | None = None
     plain: bool | None = None
 
 

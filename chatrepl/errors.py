@@ -6,6 +6,8 @@
     ├── RateLimitError                  4   429; `QuotaError` when waiting can't help
     │   └── QuotaError                  4
     ├── PromptTooLongError              5   the prompt alone does not fit the window
+    │   ├── WindowFullError             5   something would have to be left out, and the user
+    │   │                                   wants to be asked
     │   └── ContextOverflowError        5   the server counted more tokens than its window holds
     ├── ContentFilterError              6   the server's filter refused the prompt
     └── ServerError                     8   network or server
@@ -71,6 +73,10 @@ class PromptTooLongError(ChatreplError):
     """System message, examples and the new message alone exceed the window."""
 
     status = 5
+
+
+class WindowFullError(PromptTooLongError):
+    """Exchanges would have to be left out, and the user wants to be asked first."""
 
 
 class ContextOverflowError(PromptTooLongError):

@@ -18,6 +18,7 @@ from chatrepl.config import (
     Example,
     Kind,
     ModelTable,
+    Overflow,
     Persona,
     ProviderTable,
     nearest,
@@ -64,6 +65,7 @@ class Settings:
     max_tokens: int | None = None
     temperature: float | None = None
     context_window: int | None = None
+    overflow: Overflow = "trim"
     plain: bool = False
     models: Mapping[str, ModelTable] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,13 @@ user's own `[models."NAME"]`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from genai_prices.types import ModelInfo
 
 DEFAULT_MODEL = "gpt-6-luna"
 """A current small model that the openai package 3.54 does not announce for shutdown."""
@@ -43,19 +49,35 @@ _REASONING_NAMES = {**_NEW_NAMES, "temperature": ""}
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """What a server says of a model that it offers; None where it does not say.
+
+    Sizes are in tokens, prices per million tokens in US dollars. `assumed` says that the window
+    is the one that such a server gives when nobody tells it otherwise.
+    """
+
+    name: str
+    context_window: int | None = None
+    max_output: int | None = None
+    prices: Mapping[str, str] = field(default_factory=dict)
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """What is known of a model.
 
     `context_window` and `max_output` are in tokens. `window_known` is False where the window is
-    `ASSUMED_WINDOW`. `encoding` is the user's choice of tiktoken encoding, or None for what
-    tiktoken says of the model. `parameters` maps our parameter names to the server's; an empty
-    name means that the parameter is not sent. Prices are per million tokens in US dollars, as
-    the user set them.
+    assumed; `ask_server` says that the server may know better. `encoding` is the user's choice of
+    tiktoken encoding, or None for what tiktoken says of the model. `parameters` maps our parameter
+    names to the server's; an empty name means that the parameter is not sent. Prices are per
+    million tokens in US dollars, as the user set them or the server told.
     """
 
     name: str
     context_window: int
     window_known: bool = True
+    ask_server: bool = False
     max_output: int | None = None
     encoding: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +88,17 @@ class ModelCard:
         """How many tokens a reply may have when nobody says: the rest is the prompt's."""
         largest = self.max_output or LARGEST_DEFAULT_REPLY
         return max(1, min(LARGEST_DEFAULT_REPLY, self.context_window // 4, largest))
+
+    def told(self, served: Served) -> "ModelCard":
+        """Believe what the server says, but for what the user has set."""
+        window = served.context_window if self.ask_server else None
+        return replace(
+            self,
+            context_window=window or self.context_window,
+            window_known=(window is not None and not served.assumed) or self.window_known,
+            max_output=self.max_output or served.max_output,
+            prices=self.prices or served.prices,
+        )
 
 
 def openai_name(model: str) -> str:
@@ -92,7 +125,8 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
     """Look a model up; what the keywords say goes before what is known.
 
     `local` says that a server on this machine runs it: only OpenAI's own models are then taken
-    to have their published window, since local servers often give other models much less.
+    to have their published window, since local servers often give other models much less; and
+    the server is asked.
     """
     known = context_window or known_window(model, maker="openai" if local else None)
     names: dict[str, str] = {}
@@ -105,6 +139,7 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
         name=model,
         context_window=known or ASSUMED_WINDOW,
         window_known=known is not None,
+        ask_server=context_window is None and (known is None or local),
         max_output=max_output,
         encoding=encoding,
         parameters={**names, **(parameters or {})},
@@ -120,10 +155,32 @@ def known_window(model: str, maker: str | None = None) -> int | None:
     base = re.sub(r"^ft:([^:]+).*", r"\1", model.rpartition("/")[2])
     if base in _CORRECTED_WINDOWS:
         return _CORRECTED_WINDOWS[base]
+    info = _info(base, maker)
+    return info.context_window if info else None
+
+
+def known_prices(model: str, when: "datetime") -> dict[str, str]:
+    """Give a model's prices at a time: "prompt", "cached" and "completion", where known.
+
+    In US dollars per million tokens. Of prices that rise with the size of the prompt, the first.
+    """
+    info = _info(re.sub(r"^ft:([^:]+).*", r"\1", model.rpartition("/")[2]))
+    if info is None:
+        return {}
+    prices = info.get_prices(when)
+    keys = {"prompt": "input_mtok", "cached": "cache_read_mtok", "completion": "output_mtok"}
+    found = {name: getattr(prices, key, None) for name, key in keys.items()}
+    return {
+        name: str(getattr(price, "base", price))
+        for name, price in found.items()
+        if price is not None
+    }
+
+
+def _info(model: str, maker: str | None = None) -> "ModelInfo | None":
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.2 s
 
     try:
-        _, info = get_snapshot().find_provider_model(openai_name(base), None, maker, None)
+        return get_snapshot().find_provider_model(openai_name(model), None, maker, None)[1]
     except LookupError:
         return None
-    return info.context_window

@@ -1,7 +1,7 @@
 """Conversation: all that has been said, as a value. Changing it makes a new one."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from chatrepl.chat.messages import Message
 from chatrepl.chat.usage import Usage
@@ -33,23 +33,73 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """The model's summary of the exchanges from index `first` up to, not with, `end`.
+
+    It is sent in their place, after the system message, in a system message that says what it is.
+    """
+
+    text: str
+    first: int
+    end: int
+    message: Message = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Mark the text as what it is."""
+        message = Message("system", f"{NOTE_MARK}\n{self.text}")
+        object.__setattr__(self, "message", message)
+
+
+NOTE_MARK = "Note: a summary, written by the model, of earlier messages that are not sent any more."
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
-    """System message, few-shot examples and exchanges, oldest first."""
+    """System message, few-shot examples and exchanges, oldest first.
+
+    Exchanges are known by their index, which never changes. `pins` are always sent; `drops` are
+    never sent, in the order in which the user dropped them; `reminders` hold system messages,
+    which are always sent. `note` stands for exchanges that are not sent any more.
+    """
 
     system: Message | None = None
     examples: tuple[Message, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
+    pins: frozenset[int] = frozenset()
+    drops: tuple[int, ...] = ()
+    reminders: frozenset[int] = frozenset()
+    note: Note | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Every message in the order in which it is sent."""
+        """Every message that was said, in order; a note is not among them."""
         said = (message for exchange in self.exchanges for message in exchange.messages)
         return (*self.preamble, *said)
 
     @property
     def preamble(self) -> tuple[Message, ...]:
-        """What stands before the exchanges and is never trimmed."""
+        """System message and examples, which are never trimmed."""
         return (self.system, *self.examples) if self.system else self.examples
+
+    @property
+    def opening(self) -> tuple[Message, ...]:
+        """What is sent before the exchanges: system message, note, examples."""
+        first = (self.system, self.note and self.note.message)
+        return (*(message for message in first if message), *self.examples)
+
+    def exchange_of(self, index: int) -> int | None:
+        """Find the exchange that a message belongs to, by its index in `messages`.
+
+        None is the system message's or an example's. Raises IndexError.
+        """
+        left = index - len(self.preamble)
+        if left < 0:
+            return None
+        for number, exchange in enumerate(self.exchanges):
+            left -= len(exchange.messages)
+            if left < 0:
+                return number
+        raise IndexError(index)
 
     def asking(self, prompt: Message) -> "Conversation":
         """Append a user message that has no reply yet."""
@@ -64,16 +114,53 @@ class Conversation:
 
     def unanswered(self) -> "Conversation":
         """Take the reply off the last exchange."""
-        said = [m for m in self.exchanges[-1].messages if m.role != "assistant"]
-        return replace(self, exchanges=(*self.exchanges[:-1], Exchange(tuple(said))))
+        last = len(self.exchanges) - 1
+        said = tuple(m for m in self.exchanges[-1].messages if m.role != "assistant")
+        return replace(
+            self,
+            exchanges=(*self.exchanges[:-1], Exchange(said)),
+            drops=tuple(index for index in self.drops if index != last),
+        )
 
     def without_last(self) -> "Conversation":
         """Step back by one exchange."""
-        return replace(self, exchanges=self.exchanges[:-1])
+        last = len(self.exchanges) - 1
+        return replace(
+            self,
+            exchanges=self.exchanges[:-1],
+            pins=self.pins - {last},
+            drops=tuple(index for index in self.drops if index != last),
+            reminders=self.reminders - {last},
+            note=None if self.note and self.note.end > last else self.note,
+        )
+
+    def pinned(self, index: int) -> "Conversation":
+        """Always send an exchange from now on, even if it was dropped."""
+        return replace(
+            self, pins=self.pins | {index}, drops=tuple(i for i in self.drops if i != index)
+        )
+
+    def unpinned(self, index: int) -> "Conversation":
+        """Let an exchange be left out again."""
+        return replace(self, pins=self.pins - {index})
+
+    def dropped(self, index: int) -> "Conversation":
+        """Never send an exchange again. A note that tells of it goes too."""
+        told = self.note is not None and self.note.first <= index < self.note.end
+        return replace(
+            self,
+            drops=(*(i for i in self.drops if i != index), index),
+            pins=self.pins - {index},
+            note=None if told else self.note,
+        )
+
+    def undropped(self) -> "Conversation":
+        """Send the exchange that was dropped last again."""
+        return replace(self, drops=self.drops[:-1])
 
     def cleared(self) -> "Conversation":
         """Keep the system message and the examples only."""
-        return replace(self, exchanges=())
+        return Conversation(self.system, self.examples)
 
     def with_system(self, text: str) -> "Conversation":
         """Set the system message; an empty text removes it."""
@@ -98,4 +185,7 @@ def from_messages(messages: Iterable[Message]) -> Conversation:
         Exchange(tuple(group), "stop" if group[-1].role == "assistant" else None)
         for group in groups
     )
-    return Conversation(system, (), exchanges)
+    reminders = (
+        number for number, group in enumerate(groups) if any(m.role == "system" for m in group)
+    )
+    return Conversation(system, (), exchanges, reminders=frozenset(reminders))

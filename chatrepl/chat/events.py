@@ -21,20 +21,53 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """Some of the conversation is left out of what is sent; nothing is deleted.
+    """Some exchanges are left out of what is sent; nothing is deleted.
 
     Said when what is left out differs from the turn before. `tokens` is their count.
     """
 
     exchanges: int
-    messages: int
     tokens: int
     exact: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Condensing:
+    """The model is being asked to condense the oldest exchanges into a note."""
+
+    exchanges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """A note of `note_tokens` stands for exchanges of `tokens` from now on."""
+
+    exchanges: int
+    tokens: int
+    note_tokens: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotCondensed:
+    """No note could be made, for `reason`: the oldest exchanges are left out instead."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyMarkup:
+    """The prompt has a marker of ChatML, which means nothing in a message. Said once."""
+
+    marker: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refitted:
-    """The server counted more tokens than we did: the turn is trimmed further and sent again."""
+    """The server counted more tokens than we did: the turn is trimmed further and sent again.
+
+    Said once in a turn, however often that is.
+    """
 
     context_window: int
 
@@ -69,4 +102,16 @@ class Finished:
     model: str | None = None
 
 
-Event = TextDelta | ReasoningDelta | Trimmed | Refitted | Retrying | UsageReport | Finished
+Event = (
+    TextDelta
+    | ReasoningDelta
+    | Trimmed
+    | Condensing
+    | Condensed
+    | NotCondensed
+    | LegacyMarkup
+    | Refitted
+    | Retrying
+    | UsageReport
+    | Finished
+)

@@ -1,10 +1,10 @@
 """What the rules of a chat need from outside: somebody who answers, somebody who keeps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chatrepl.chat.catalogue import ModelCard
+from chatrepl.chat.catalogue import ModelCard, Served
 from chatrepl.chat.events import Event
 from chatrepl.chat.messages import Message
 from chatrepl.chat.usage import Usage
@@ -29,6 +29,12 @@ class Provider(Protocol):
 
     def prepare(self) -> None:
         """Load what the first request needs, so that it does not wait. May be skipped."""
+
+    def served(self) -> Sequence[Served]:
+        """List the models that it offers. Raises ChatreplError."""
+
+    def look_up(self, model: str) -> Served | None:
+        """Ask what the server knows of a model; None if it says nothing. Raises ChatreplError."""
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model, and give its reply piece by piece; the last event is `Finished`.

@@ -5,12 +5,12 @@ not exceed it. Trimming leaves out the oldest exchanges until that holds. It dec
 sent and deletes nothing.
 """
 
-import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
-from chatrepl.chat.conversation import Conversation, Exchange
+from chatrepl.chat.calibration import Calibration
+from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.messages import Message
-from chatrepl.chat.tokens import PRIMING, TokenCounter
 from chatrepl.errors import PromptTooLongError
 
 
@@ -24,89 +24,202 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What is left out for want of room, in numbers."""
+
+    exchanges: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What is sent and what is left out. All sizes are in tokens.
 
+    The exchanges from index `first` on are sent, and of those before it what is pinned.
     `prompt_tokens` is None where nothing had to be counted to know that everything fits.
     """
 
-    messages: tuple[Message, ...]
-    dropped: tuple[Dropped, ...]
-    dropped_exchanges: int
+    conversation: Conversation
+    first: int
+    left_out: LeftOut
     prompt_tokens: int | None
     max_tokens: int
     context_window: int
+    _cost: Callable[[Message], int] = field(compare=False, repr=False)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What is sent, in order."""
+        talk = self.conversation
+        early = sorted(index for index in talk.pins | talk.reminders if index < self.first)
+        indexes = [*early, *range(self.first, len(talk.exchanges))]
+        return (*talk.opening, *(m for index in indexes for m in self.sent_of(index)))
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether exchanges have to go that neither the user nor a note has taken out."""
+        return self.first > _start(self.conversation) and self.left_out.exchanges > 0
+
+    def standing(self, index: int) -> str:
+        """Say of an exchange: "sent", "pinned", "dropped", "in the note" or "left out"."""
+        talk = self.conversation
+        if index in talk.drops and index != len(talk.exchanges) - 1:
+            return "dropped"
+        if index in talk.pins:
+            return "pinned"
+        if index >= self.first:
+            return "sent"
+        noted = talk.note is not None and talk.note.first <= index < talk.note.end
+        return "in the note" if noted else "left out"
+
+    def sent_of(self, index: int) -> tuple[Message, ...]:
+        """Give the messages of an exchange that are sent."""
+        messages = self.conversation.exchanges[index].messages
+        match self.standing(index):
+            case "sent" | "pinned":
+                return messages
+            case "dropped":
+                return ()
+            case _:
+                return tuple(message for message in messages if message.role == "system")
+
+    @property
+    def dropped(self) -> tuple[Dropped, ...]:
+        """Every message that is not sent, whatever the reason."""
+        return tuple(self._dropped())
+
+    def _dropped(self) -> Iterator[Dropped]:
+        place = len(self.conversation.preamble)
+        for index, exchange in enumerate(self.conversation.exchanges):
+            sent = self.sent_of(index)
+            if len(sent) < len(exchange.messages):
+                for offset, message in enumerate(exchange.messages):
+                    if message.role != "system" or not sent:
+                        yield Dropped(place + offset, message.role, self._cost(message))
+            place += len(exchange.messages)
 
 
 def fit(
-    conversation: Conversation,
-    counter: TokenCounter,
-    *,
-    context_window: int,
-    max_tokens: int,
-    slack: float = 1.0,
+    conversation: Conversation, calibration: Calibration, *, context_window: int, max_tokens: int
 ) -> Window:
     """Choose what to send so that prompt plus `max_tokens` stay within `context_window`.
 
-    System messages, examples and the last exchange always stay. The oldest exchanges go first
-    and whole, so that what is sent never begins with a reply whose question is gone. `slack`
-    is by how much the server is known to count more than `counter` does.
+    System messages, a note, examples, pins and the last exchange always stay. The oldest other
+    exchanges go first and whole, so that what is sent never begins with a reply whose question is
+    gone. Each step costs what it looks at: what is left out is not gone through.
 
     Raises PromptTooLongError when what must stay does not fit.
     """
-    budget = int((context_window - max_tokens) / slack)
-    everything = conversation.messages
-    if counter.ceiling(everything) <= budget:
-        return Window(everything, (), 0, None, max_tokens, context_window)
-    *history, last = conversation.exchanges
-    fixed = [*conversation.preamble, *_system_messages(history), *last.messages]
-    used = PRIMING + sum(map(counter.message, fixed))
-    if used > budget:
-        about = counter.about if slack == 1 else "≈"
-        raise too_long(math.ceil(used * slack), about, max_tokens, context_window)
-    first = len(history)
-    while first > 0:
-        cost = sum(counter.message(m) for m in history[first - 1].messages if m.role != "system")
-        if used + cost > budget:
-            break
-        used += cost
-        first -= 1
-    return _window(conversation, counter, first, used, max_tokens, context_window)
-
-
-def too_long(prompt: int, about: str, max_tokens: int, context_window: int) -> PromptTooLongError:
-    """Say with its numbers that a prompt can't be sent."""
-    return PromptTooLongError(
-        f"The message does not fit: {about}{prompt:,} tokens with the system message, and "
-        f"{max_tokens:,} kept for the reply, in a window of {context_window:,}.",
-        "Shorten it, lower --max-tokens, or choose a model with a larger window.",
+    budget = context_window - max_tokens
+    first = _start(conversation)
+    used: int | None = None
+    if not calibration.surely_within(_newest_first(conversation, first), budget):
+        used = fixed_cost(conversation, calibration)
+        if used > budget:
+            raise too_long(
+                conversation,
+                calibration,
+                used,
+                max_tokens=max_tokens,
+                context_window=context_window,
+            )
+        first, used = _newest_that_fit(conversation, calibration, used, budget)
+    return Window(
+        conversation,
+        first,
+        _left_out(conversation, calibration, first),
+        used,
+        max_tokens,
+        context_window,
+        calibration.cost,
     )
 
 
-def _system_messages(exchanges: list[Exchange]) -> list[Message]:
-    return [m for exchange in exchanges for m in exchange.messages if m.role == "system"]
+def fixed_cost(conversation: Conversation, calibration: Calibration) -> int:
+    """Give the tokens of all that is always sent, the last exchange among it."""
+    last = len(conversation.exchanges) - 1
+    whole = (conversation.pins | {last}) - {-1}
+    used = calibration.request(conversation.opening)
+    used += sum(_cost(conversation, calibration, index) for index in whole)
+    for index in conversation.reminders - whole:
+        if index not in conversation.drops:
+            messages = conversation.exchanges[index].messages
+            used += sum(calibration.cost(m) for m in messages if m.role == "system")
+    return used
 
 
-def _window(  # noqa: PLR0913, PLR0917 - the parts of one result
+def _newest_that_fit(
+    conversation: Conversation, calibration: Calibration, used: int, budget: int
+) -> tuple[int, int]:
+    """Go back from the newest exchange until one does not fit; give the last that did."""
+    first = len(conversation.exchanges) - 1
+    settled = conversation.pins.union(conversation.drops)
+    for index in range(first - 1, _start(conversation) - 1, -1):
+        if index not in settled:
+            cost = _cost(conversation, calibration, index, but=index in conversation.reminders)
+            if used + cost > budget:
+                break
+            used += cost
+        first = index
+    return first, used
+
+
+def _cost(
+    conversation: Conversation, calibration: Calibration, index: int, *, but: bool = False
+) -> int:
+    """Cost an exchange, `but` for its system messages, which are counted already."""
+    messages = conversation.exchanges[index].messages
+    return sum(calibration.cost(m) for m in messages if not (but and m.role == "system"))
+
+
+def _start(conversation: Conversation) -> int:
+    """Give the index of the first exchange that is not in the note."""
+    return conversation.note.end if conversation.note else 0
+
+
+def _newest_first(conversation: Conversation, start: int) -> Iterator[Message]:
+    yield from conversation.opening
+    early = [index for index in conversation.pins | conversation.reminders if index < start]
+    for index in (*early, *range(len(conversation.exchanges) - 1, start - 1, -1)):
+        if index not in conversation.drops:
+            yield from conversation.exchanges[index].messages
+
+
+def _left_out(conversation: Conversation, calibration: Calibration, first: int) -> LeftOut:
+    """Sum up what is left out for want of room, without going through it."""
+    note = conversation.note
+    spans = [(0, note.first), (note.end, first)] if note else [(0, first)]
+    spans = [(begin, end) for begin, end in spans if begin < end]
+    if not spans:
+        return LeftOut()
+    counter = calibration.counter
+    sums = counter.sums(conversation.exchanges)
+    exchanges = sum(end - begin for begin, end in spans)
+    tokens = sum(sums[end] - sums[begin] for begin, end in spans)
+    settled = conversation.pins.union(conversation.drops)
+    for index in settled | conversation.reminders:
+        if any(begin <= index < end for begin, end in spans):
+            messages = conversation.exchanges[index].messages
+            gone = [m for m in messages if index in settled or m.role == "system"]
+            exchanges -= len(gone) == len(messages)
+            tokens -= sum(map(counter.message, gone))
+    return LeftOut(exchanges, round(tokens * calibration.factor))
+
+
+def too_long(
     conversation: Conversation,
-    counter: TokenCounter,
-    first: int,
-    used: int,
+    calibration: Calibration,
+    prompt: int,
+    *,
     max_tokens: int,
     context_window: int,
-) -> Window:
-    """Leave out the exchanges before the one at index `first`, but for their system messages."""
-    sent = list(conversation.preamble)
-    dropped: list[Dropped] = []
-    exchanges = 0
-    index = len(sent)
-    for number, exchange in enumerate(conversation.exchanges):
-        before = len(dropped)
-        for message in exchange.messages:
-            if number >= first or message.role == "system":
-                sent.append(message)
-            else:
-                dropped.append(Dropped(index, message.role, counter.message(message)))
-            index += 1
-        exchanges += len(dropped) > before
-    return Window(tuple(sent), tuple(dropped), exchanges, used, max_tokens, context_window)
+) -> PromptTooLongError:
+    """Say with its numbers that a prompt can't be sent."""
+    pins = len(conversation.pins - {len(conversation.exchanges) - 1})
+    pinned = f" and {pins:,} pinned exchange{'s' * (pins > 1)}" if pins else ""
+    unpin = "unpin something (/unpin N), " if pins else ""
+    return PromptTooLongError(
+        f"The message does not fit: {calibration.about}{prompt:,} tokens with the system message"
+        f"{pinned}, and {max_tokens:,} kept for the reply, in a window of {context_window:,}.",
+        f"Shorten it, {unpin}lower --max-tokens, or choose a model with a larger window.",
+    )

@@ -1,28 +1,64 @@
 """Chat.say: one turn, from what was typed to a kept exchange."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+import re
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import ModelCard
+from chatrepl.chat.condensing import plan
 from chatrepl.chat.conversation import Conversation
-from chatrepl.chat.events import Event, Finished, Refitted, TextDelta, Trimmed, UsageReport
+from chatrepl.chat.events import (
+    Condensed,
+    Condensing,
+    Event,
+    Finished,
+    LegacyMarkup,
+    NotCondensed,
+    ReasoningDelta,
+    Refitted,
+    TextDelta,
+    Trimmed,
+    UsageReport,
+)
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
 from chatrepl.chat.tokens import TokenCounter
-from chatrepl.chat.trimming import Window, fit
+from chatrepl.chat.trimming import LeftOut, Window, fit, fixed_cost
 from chatrepl.chat.usage import Usage
-from chatrepl.errors import ContextOverflowError, PromptTooLongError
+from chatrepl.errors import (
+    BadReplyError,
+    ChatreplError,
+    ContentFilterError,
+    ContextOverflowError,
+    PromptTooLongError,
+    WindowFullError,
+)
+
+Overflow = Literal["trim", "ask", "summarize"]
+"""What to do when the conversation outgrows the window."""
 
 _REFITS = 3
-_TELLING = 200
-"""A prompt of so many tokens shows how a server counts."""
+_CHATML = re.compile(r"<\|(?:im_start|im_end|im_sep|endoftext|endofprompt)\|>")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What sending something would cost: its prompt in tokens, and what is left out for it."""
+
+    prompt_tokens: int
+    left_out: LeftOut
+    fits: bool
 
 
 class Chat:
     """A conversation with a model.
 
     `reply_limit` is the longest reply in tokens, or None for the model's default. `usage` sums
-    what the server reported in this chat; `sent` is what was sent last.
+    what the server reported in this chat; `sent` is what was sent last. `counter` and
+    `calibration` count for the model that answers now.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -33,38 +69,64 @@ class Chat:
         *,
         reply_limit: int | None = None,
         temperature: float | None = None,
+        overflow: Overflow = "trim",
+        scale: Scale | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self.conversation = conversation or Conversation()
         self.usage = Usage()
         self.temperature = temperature
         self.reply_limit = reply_limit
+        self.overflow: Overflow = overflow
         self._recorder = recorder or NoRecorder()
         self.sent: Window | None = None
-        self._left_out: tuple[int, ...] = ()
-        self.use(provider, card)
+        self._left_out: tuple[object, ...] = ()
+        self._warned = False
+        self._measuring = threading.RLock()  # the toolbar counts beside the prompt
+        self.use(provider, card, scale)
 
-    def use(self, provider: Provider, card: ModelCard) -> None:
-        """Let another model answer from now on."""
-        self.provider = provider
-        self.card = card
-        self.counter = TokenCounter(card)
-        self._slack = 1.0
+    def use(self, provider: Provider, card: ModelCard, scale: Scale | None = None) -> None:
+        """Let another model answer from now on; `scale` is what is known of its tokenizer."""
+        with self._measuring:
+            self.provider = provider
+            self.card = card
+            self.counter = TokenCounter(card)
+            self.calibration = Calibration(self.counter, scale)
+            self._asked = not card.ask_server
+            self._draft: Message | None = None
 
     @property
     def max_tokens(self) -> int:
         """How many tokens a reply may have."""
         return self.reply_limit or self.card.default_max_tokens
 
+    def ask_limits(self) -> None:
+        """Ask the server how large its window is, if it may know better; again if it may later.
+
+        One that does not say is no trouble, and one that does not answer will be when it is
+        asked for a reply.
+        """
+        with self._measuring:
+            if self._asked:
+                return
+            self._asked = True
+            try:
+                served = self.provider.look_up(self.card.name)
+            except ChatreplError:
+                return
+            if served is not None:
+                self.card = self.card.told(served)
+                self._asked = not served.assumed
+
     def window(self, conversation: Conversation) -> Window:
         """Give what would be sent for a conversation that ends with a user message."""
-        return fit(
-            conversation,
-            self.counter,
-            context_window=self.card.context_window,
-            max_tokens=self.max_tokens,
-            slack=self._slack,
-        )
+        with self._measuring:
+            return fit(
+                conversation,
+                self.calibration,
+                context_window=self.card.context_window,
+                max_tokens=self.max_tokens,
+            )
 
     def fitted(self) -> Window | None:
         """Give what is sent of the conversation as it is; None if it is empty or can't fit."""
@@ -72,6 +134,46 @@ class Chat:
             return self.window(self.conversation) if self.conversation.exchanges else None
         except PromptTooLongError:
             return None
+
+    def preview(self, text: str) -> Preview:
+        """Give what sending a text would cost; nothing but blanks is no message.
+
+        Meant for the line that is being typed: only the last one's count is remembered.
+        """
+        talk = self.conversation
+        with self._measuring:
+            if text.strip():
+                prompt = Message("user", text)
+                if self._draft is not None and self._draft != prompt:
+                    self.counter.forget(self._draft)
+                self._draft = prompt
+                talk = talk.asking(prompt)
+            if not talk.exchanges:
+                return Preview(self.calibration.request(talk.opening), LeftOut(), fits=True)
+            try:
+                window = self.window(talk)
+            except PromptTooLongError:
+                return Preview(fixed_cost(talk, self.calibration), LeftOut(), fits=False)
+            tokens = window.prompt_tokens or self.calibration.request(window.messages)
+            return Preview(tokens, window.left_out, fits=True)
+
+    def pin(self, exchange: int) -> None:
+        """Always send an exchange from now on.
+
+        Raises PromptTooLongError if that would leave less than a tenth of the room for the rest.
+        """
+        talk = self.conversation.pinned(exchange)
+        with self._measuring:
+            fixed = fixed_cost(talk.asking(Message("user", "")), self.calibration)
+            about = self.calibration.about
+        if fixed > 0.9 * (self.card.context_window - self.max_tokens):
+            raise PromptTooLongError(
+                f"Pinning it leaves no room: {about}{fixed:,} tokens would always be sent, and "
+                f"{self.max_tokens:,} are kept for the reply, in a window of "
+                f"{self.card.context_window:,}.",
+                "Unpin another first (/unpin N), or lower --max-tokens.",
+            )
+        self.conversation = talk
 
     def say(self, text: str) -> Iterator[Event]:
         """Say something and give the reply piece by piece.
@@ -92,31 +194,104 @@ class Chat:
     def _exchange(self, draft: Conversation) -> Iterator[Event]:
         prompt = draft.exchanges[-1].prompt
         assert prompt is not None
-        window = self.window(draft)
+        yield from self._warn(prompt)
+        self.ask_limits()
+        window = yield from self._make_room(draft)
         self._recorder.begin(prompt)
         pieces: list[str] = []
         finish_reason: str | None = None
         usage: Usage | None = None
+        thought = False
         try:
-            for event in self._ask(draft, window):
+            for event in self._ask(window):
                 match event:
                     case TextDelta(text):
                         pieces.append(text)
                         self._recorder.text(text)
+                    case ReasoningDelta():
+                        thought = True
                     case UsageReport(usage):
-                        self.usage += usage
-                        if self.sent is not None and not self.counter.exact:
-                            self._calibrate(usage.prompt_tokens, self.sent)
+                        self._count(usage)
                     case Finished(finish_reason):
                         pass
                 yield event
         finally:
             reply = Message("assistant", "".join(pieces)) if pieces else None
             if reply is not None:
+                draft = replace(draft, note=self.conversation.note)
                 self.conversation = draft.answered(reply, finish_reason, usage)
+                if usage is not None and not thought and not usage.reasoning_tokens:
+                    self.calibration.observe_reply(reply, usage.completion_tokens)
             self._recorder.end(reply, finish_reason, usage)
 
-    def _ask(self, draft: Conversation, window: Window) -> Iterator[Event]:
+    def _warn(self, prompt: Message) -> Iterator[LegacyMarkup]:
+        found = None if self._warned else _CHATML.search(prompt.content)
+        if found is not None:
+            self._warned = True
+            yield LegacyMarkup(found[0])
+
+    def _make_room(self, draft: Conversation) -> Generator[Event, None, Window]:
+        """Fit the conversation into the window, in the way that the user chose."""
+        window = self.window(draft)
+        if not window.outgrown or self.overflow == "trim":
+            return window
+        if self.overflow == "ask":
+            out = window.left_out
+            what = "1 exchange" if out.exchanges == 1 else f"{out.exchanges:,} exchanges"
+            about = self.calibration.about
+            raise WindowFullError(
+                f"The conversation has outgrown the window: {what}, {about}{out.tokens:,} tokens, "
+                "would have to be left out.",
+                "/clear begins a new one; --overflow trim leaves them out, --overflow summarize "
+                "condenses them.",
+            )
+        try:
+            yield from self._condense(window)
+        except ChatreplError as error:
+            yield NotCondensed(error.text)
+            return window
+        return self.window(replace(draft, note=self.conversation.note))
+
+    def _condense(self, window: Window) -> Iterator[Event]:
+        """Have the model condense the oldest exchanges into a note. Raises ChatreplError."""
+        with self._measuring:
+            planned = plan(window, self.calibration)
+        yield Condensing(planned.exchanges)
+        asked = planned.request
+        request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
+        pieces: list[str] = []
+        for event in self.provider.stream(request):
+            match event:
+                case TextDelta(text):
+                    pieces.append(text)
+                case UsageReport(usage):
+                    self.usage += usage
+                case Finished("content_filter"):
+                    raise ContentFilterError("The server's content filter cut the summary off.")
+                case Finished() | ReasoningDelta():
+                    pass
+                case _:
+                    yield event
+        note = planned.note("".join(pieces).strip())
+        if not note.text:
+            raise BadReplyError("The summary was empty.")
+        with self._measuring:
+            tokens = self.calibration.cost(note.message)
+            about = self.calibration.about
+        if tokens >= planned.tokens:
+            words = f"The summary ({about}{tokens:,} tokens) is no shorter than what it condenses."
+            raise BadReplyError(words)
+        self.conversation = replace(self.conversation, note=note)
+        yield Condensed(planned.exchanges, planned.tokens, tokens, not about)
+
+    def _count(self, usage: Usage) -> None:
+        """Add up what the server reports, and learn from it how it counts."""
+        self.usage += usage
+        if self.sent is not None and usage.prompt_tokens:
+            with self._measuring:
+                self.calibration.observe(self.sent.messages, usage.prompt_tokens)
+
+    def _ask(self, window: Window) -> Iterator[Event]:
         """Send the window; trim further and send again where the server says it is too much."""
         for refits_left in reversed(range(_REFITS + 1)):
             self.sent = window
@@ -131,16 +306,17 @@ class Chat:
                 if began or refits_left == 0:
                     raise
                 self._learn(overflow, window)
-                window = self.window(draft)
-                yield Refitted(self.card.context_window)
+                window = self.window(window.conversation)
+                if refits_left == _REFITS:
+                    yield Refitted(self.card.context_window)
             else:
                 return
 
     def _receipt(self, window: Window) -> Iterator[Trimmed]:
-        left_out = tuple(dropped.index for dropped in window.dropped)
+        talk, out = window.conversation, window.left_out
+        left_out = (window.first, talk.pins, talk.drops, talk.note) if out.exchanges else ()
         if left_out and left_out != self._left_out:
-            tokens = sum(dropped.tokens for dropped in window.dropped)
-            yield Trimmed(window.dropped_exchanges, len(left_out), tokens, self.counter.exact)
+            yield Trimmed(out.exchanges, out.tokens, self.calibration.exact)
         self._left_out = left_out
 
     def _learn(self, overflow: ContextOverflowError, window: Window) -> None:
@@ -151,17 +327,10 @@ class Chat:
         if overflow.context_window:
             smaller = min(self.card.context_window, overflow.context_window)
             self.card = replace(self.card, context_window=smaller, window_known=True)
-        self._calibrate(overflow.prompt_tokens, window)
-        ours = self.counter.request(window.messages) * self._slack
-        if self.card.context_window - self.max_tokens >= ours:
-            less = int(ours / 1.5) + self.max_tokens
-            self.card = replace(self.card, context_window=less)
-
-    def _calibrate(self, theirs: int | None, window: Window) -> None:
-        """Note by how much the server counts more than we do, on the safe side.
-
-        A short prompt says little of that: most of it is frame.
-        """
-        ours = self.counter.request(window.messages)
-        if theirs and theirs > ours >= _TELLING:
-            self._slack = max(self._slack, 1.02 * theirs / ours)
+        with self._measuring:
+            if overflow.prompt_tokens:
+                self.calibration.observe(window.messages, overflow.prompt_tokens, refused=True)
+            ours = self.calibration.request(window.messages)
+            if self.card.context_window - self.max_tokens >= ours:
+                less = int(ours / 1.5) + self.max_tokens
+                self.card = replace(self.card, context_window=less)

@@ -1,9 +1,10 @@
 """Azure OpenAI: the same API behind deployments and api-versions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chatrepl.chat.catalogue import Served
 from chatrepl.chat.ports import Request
 from chatrepl.providers.endpoint import Endpoint
 from chatrepl.providers.openai import OpenAIProvider, client_options
@@ -33,6 +34,14 @@ class AzureProvider(OpenAIProvider):
         super().__init__(replace(endpoint, model_hint=_MODEL_HINT))
         self._api_version = api_version
         self._deployments = deployments
+
+    def served(self) -> Sequence[Served]:
+        """List the deployments of the config file: a resource does not list its own."""
+        return tuple(map(Served, self._deployments))
+
+    def look_up(self, model: str) -> Served | None:
+        """Say nothing: a resource tells no windows."""
+        return None
 
     def _model(self, request: Request) -> str:
         # The client puts it into the path: /openai/deployments/NAME/chat/completions.

@@ -6,11 +6,12 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import ConnectionFailedError, SettingsError, StreamInterruptedError
@@ -101,6 +102,14 @@ class EmbeddedProvider:
     def prepare(self) -> None:
         """Start the child process and load the model."""
         self._served().prepare()
+
+    def served(self) -> Sequence[Served]:
+        """Offer the one model that it runs."""
+        return (Served(self._model.name, self._model.context_window),)
+
+    def look_up(self, model: str) -> Served | None:
+        """Tell the window that the model is given."""
+        return self.served()[0] if model == self._model.name else None
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model."""

@@ -29,12 +29,21 @@ from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint
 
 _UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 
-# OpenAI's words, of two generations, and llama.cpp's.
+# How servers say that a prompt is too long: OpenAI, Azure OpenAI and vLLM in the words of several
+# generations, llama.cpp, Ollama (which tells no numbers), LM Studio, TGI and Anthropic.
+_OVERFLOW = re.compile(
+    r"maximum context length|context length (is|of) only|available context size"
+    r"|input (length )?exceeds the context|maximum model length|configured limit of \d"
+    r"|prompt is too long|tokens. must be <="
+)
 _WINDOW = re.compile(
-    r"(?:maximum context length is|configured limit of|context size \()\s*(\d[\d,]*)"
+    r"(?:maximum context length (?:is|of) |maximum context length \(|context length (?:is|of) only "
+    r"|maximum model length of |configured limit of |context size \(|must be <= |> )(\d+)"
 )
 _PROMPT = re.compile(
-    r"(\d[\d,]*) in the messages|resulted in (\d[\d,]*) tokens|request \((\d[\d,]*) tokens"
+    r"(\d+) in (?:the messages|your prompt)|resulted in (\d+)|request \((\d+) tokens"
+    r"|(?:has|passed) (\d+) input tokens|length \(?(\d+)\)? (?:is longer|exceeds)"
+    r"|too long: (\d+)|Given: (\d+)"
 )
 
 
@@ -142,7 +151,7 @@ def _of_code(body: object, endpoint: Endpoint) -> ChatreplError | None:
     if (
         "context_length_exceeded" in names
         or "exceed_context_size_error" in names
-        or "maximum context length" in words
+        or _OVERFLOW.search(_plain_numbers(words))
     ):
         return _overflow(said, server, words)
     if "insufficient_quota" in names:
@@ -211,11 +220,14 @@ def _overflow(said: Mapping[str, Any], server: str, words: str) -> ContextOverfl
 
 
 def _number(pattern: re.Pattern[str], words: str) -> int | None:
-    found = pattern.search(words)
-    if found is None:
-        return None
-    digits = next(group for group in found.groups() if group)
-    return int(digits.replace(",", ""))
+    found = pattern.search(_plain_numbers(words))
+    number = next(filter(None, found.groups()), None) if found else None
+    return int(number) if number else None
+
+
+def _plain_numbers(words: str) -> str:
+    """Take the commas out of numbers."""
+    return re.sub(r"(?<=\d),(?=\d{3})", "", words)
 
 
 def _filtered(results: object) -> list[str]:

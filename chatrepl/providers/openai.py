@@ -1,17 +1,21 @@
 """OpenAI, and every server that speaks its Chat Completions API."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import UnsupportedParameterError
 from chatrepl.providers.chunks import chunk_stream, read_chunks
-from chatrepl.providers.endpoint import OPENAI_URL, Endpoint, is_loopback
+from chatrepl.providers.endpoint import OPENAI_URL, Endpoint, is_loopback, is_nearby
+from chatrepl.providers.listing import find, read_listing, read_ollama
 
 if TYPE_CHECKING:
     import openai
+
+_SMALL_WAIT = 5.0  # seconds
 
 # What to send instead of a parameter that a server refuses by name; "" is nothing.
 _SUBSTITUTES = {
@@ -29,6 +33,7 @@ class OpenAIProvider:
         self.endpoint = endpoint
         self._client: openai.OpenAI | None = None
         self._connecting = threading.Lock()  # a background thread prepares it
+        self._listing: tuple[Served, ...] | None = None
         self._refused: set[str] = set()  # parameters that the server refused by name in this run
 
     @property
@@ -39,6 +44,21 @@ class OpenAIProvider:
     def prepare(self) -> None:
         """Import the client and build it, so that the first request does not wait for that."""
         self._connected()
+
+    def served(self) -> Sequence[Served]:
+        """List the models that the server offers; it is asked once."""
+        if self._listing is None:
+            self._listing = tuple(read_listing(self._get("/models")))
+        return self._listing
+
+    def look_up(self, model: str) -> Served | None:
+        """Find what the server knows of a model, in its list or in Ollama's own way."""
+        found = find(model, self.served())
+        if (found is None or found.context_window) or not is_nearby(self.endpoint.base_url):
+            return found
+        root = (self.endpoint.base_url or "").rstrip("/").removesuffix("/v1")
+        shown = self._get(f"{root}/api/show", {"model": model})
+        return read_ollama(model, shown, self._get(f"{root}/api/ps")) or found
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model; a parameter that the server refuses by name is renamed or left out."""
@@ -96,6 +116,17 @@ class OpenAIProvider:
             )
         with told(self.endpoint, model, reading=True), stream:
             yield from read_chunks(stream, self.endpoint.server)
+
+    def _get(self, path: str, body: dict[str, Any] | None = None) -> object:
+        """Ask something small, which is not worth a long wait: GET, or POST with a body."""
+        from chatrepl.providers.faults import told  # noqa: PLC0415 - imports the client
+
+        client = self._connected()
+        options: Any = {"timeout": _SMALL_WAIT, "follow_redirects": False}
+        with told(self.endpoint, path):
+            if body is None:
+                return client.get(path, cast_to=object, options=options)
+            return client.post(path, body=body, cast_to=object, options=options)
 
     def _connected(self) -> "openai.OpenAI":
         with self._connecting:

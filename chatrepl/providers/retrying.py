@@ -2,8 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event, ReasoningDelta, Retrying, TextDelta
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.errors import ChatreplError
@@ -41,6 +42,14 @@ class RetryingProvider:
     def prepare(self) -> None:
         """Prepare the inner provider."""
         self._inner.prepare()
+
+    def served(self) -> Sequence[Served]:
+        """Ask the inner provider, once."""
+        return self._inner.served()
+
+    def look_up(self, model: str) -> Served | None:
+        """Ask the inner provider, once."""
+        return self._inner.look_up(model)
 
     def close(self) -> None:
         """Close the inner provider."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from chatrepl.errors import SettingsError
 from chatrepl.terminal import keys
 from chatrepl.terminal.completion import Completable
+from chatrepl.terminal.sanitize import clean
 
 if TYPE_CHECKING:
+    from chatrepl.chat.calibration import Calibration
     from chatrepl.terminal.repl import Repl
 
 _COMMAND = re.compile(r"/([A-Za-z][\w-]*|\?)?(?=\s|$)")
@@ -134,8 +136,9 @@ def _tokens(repl: "Repl", _: str) -> None:
     from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
 
     chat = repl.chat
-    about = chat.counter.about
-    everything = chat.counter.request(chat.conversation.messages)
+    calibration = chat.calibration
+    about = calibration.about
+    everything = calibration.request(chat.conversation.messages)
     messages = len(chat.conversation.messages)
     rows = [
         ("conversation", f"{about}{everything:,} tokens in {messages:,} messages"),
@@ -144,9 +147,14 @@ def _tokens(repl: "Repl", _: str) -> None:
     window = chat.fitted()
     if window is not None and window.dropped:
         tokens = sum(dropped.tokens for dropped in window.dropped)
-        rows.append(("left out", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
-    if not chat.counter.exact:
-        rows.append(("≈", "an estimate: this model's tokenizer is not known here"))
+        rows.append(("not sent", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
+    if not calibration.exact:
+        rows.append(("≈", _how_estimated(calibration)))
+    if calibration.last is not None:
+        expected, counted = calibration.last
+        error = 100 * (expected - counted) / counted
+        words = f"≈{expected:,} expected, {counted:,} by the server's count ({error:+.1f} %)"
+        rows.append(("last prompt", words))
     usage = chat.usage
     if usage.total_tokens:
         used = f"{usage.prompt_tokens:,} prompt + {usage.completion_tokens:,} completion tokens"
@@ -154,12 +162,116 @@ def _tokens(repl: "Repl", _: str) -> None:
     repl.screen.out.print(pairs(rows))
 
 
+def _how_estimated(calibration: "Calibration") -> str:
+    if calibration.scale.weight:
+        scale = f"{calibration.scale.mean:.2f} ± {calibration.scale.spread:.2f}"
+        return f"an estimate: the server makes {scale} tokens of one of tiktoken's"
+    return "an estimate: this model's tokenizer is not known here"
+
+
+def _context(repl: "Repl", argument: str) -> None:
+    from rich.text import Text  # noqa: PLC0415
+
+    from chatrepl.terminal import context  # noqa: PLC0415 - imports rich
+
+    chat = repl.chat
+    if not argument:
+        repl.screen.out.print(context.table(chat, repl.screen.out.width))
+        return
+    for row in context.rows(chat):
+        if row.number == argument.lstrip("0").lower():
+            about = chat.calibration.about
+            head = f"{row.number} {row.message.role}, {about}{row.tokens:,} tokens, {row.standing}"
+            repl.screen.notice(head)
+            repl.screen.out.print(Text(clean(row.message.content)))
+            return
+    raise _no_message(repl, argument)
+
+
+def _exchange_at(repl: "Repl", argument: str) -> int:
+    """Read a message's number and give its exchange. Raises SettingsError."""
+    if not argument:
+        raise SettingsError("Which message?", "/context shows their numbers.")
+    try:
+        number = int(argument)
+        exchange = repl.chat.conversation.exchange_of(number - 1) if number > 0 else -1
+    except (ValueError, IndexError):
+        exchange = -1
+    if exchange is None:
+        text = f"Message {argument} is the system message or an example, which are always sent."
+        raise SettingsError(text, "/system and /persona change them.")
+    if exchange < 0:
+        raise _no_message(repl, argument)
+    return exchange
+
+
+def _no_message(repl: "Repl", argument: str) -> SettingsError:
+    count = len(repl.chat.conversation.messages)
+    known = f"there are 1 to {count:,}" if count else "the conversation is empty"
+    return SettingsError(f"There is no message {argument}: {known}.", "/context shows them.")
+
+
+def _members(repl: "Repl", exchange: int) -> str:
+    """Name the messages of an exchange by their numbers."""
+    talk = repl.chat.conversation
+    first = len(talk.preamble) + sum(len(e.messages) for e in talk.exchanges[:exchange]) + 1
+    last = first + len(talk.exchanges[exchange].messages) - 1
+    return f"message {first}" if first == last else f"messages {first} to {last}"
+
+
+def _pin(repl: "Repl", argument: str) -> None:
+    exchange = _exchange_at(repl, argument)
+    repl.chat.pin(exchange)
+    repl.screen.notice(f"pinned: {_members(repl, exchange)} will always be sent")
+
+
+def _unpin(repl: "Repl", argument: str) -> None:
+    exchange = _exchange_at(repl, argument)
+    chat = repl.chat
+    if exchange not in chat.conversation.pins:
+        raise SettingsError(f"Message {argument} is not pinned.", "/context shows what is.")
+    chat.conversation = chat.conversation.unpinned(exchange)
+    repl.screen.notice(f"unpinned: {_members(repl, exchange)}")
+
+
+def _drop(repl: "Repl", argument: str) -> None:
+    chat = repl.chat
+    if argument:
+        exchange = _exchange_at(repl, argument)
+        chat.conversation = chat.conversation.dropped(exchange)
+        words = f"dropped: {_members(repl, exchange)} will not be sent; /drop takes that back"
+    elif chat.conversation.drops:
+        exchange = chat.conversation.drops[-1]
+        chat.conversation = chat.conversation.undropped()
+        words = f"back again: {_members(repl, exchange)}"
+    else:
+        words = "nothing was dropped"
+    repl.screen.notice(words)
+
+
+_OVERFLOW = {
+    "trim": "the oldest exchanges are left out when the window is full",
+    "ask": "you are asked when the window is full",
+    "summarize": "the model condenses the oldest exchanges when the window is full",
+}
+
+
+def _overflow(repl: "Repl", argument: str) -> None:
+    how = argument.lower()
+    if how and how not in _OVERFLOW:
+        raise SettingsError(f"There is no overflow '{argument}'.", f"Known: {', '.join(_OVERFLOW)}")
+    if how:
+        repl.host.use_overflow(repl.chat, how)
+    now = repl.chat.overflow
+    repl.screen.notice(f"overflow: {now}; {_OVERFLOW[now]}")
+
+
 def _retry(repl: "Repl", _: str) -> None:
     exchanges = repl.chat.conversation.exchanges
     if not exchanges or exchanges[-1].prompt is None:
         repl.screen.notice("nothing to ask again")
         return
-    repl.answer(repl.chat.retry(), "")
+    repl.retry()
 
 
 def _undo(repl: "Repl", _: str) -> None:
@@ -185,6 +297,10 @@ def _model_names(repl: "Repl") -> Iterable[tuple[str, str]]:
     return repl.host.models()
 
 
+def _overflow_names(_: "Repl") -> Iterable[tuple[str, str]]:
+    return _OVERFLOW.items()
+
+
 def _command_names(_: "Repl") -> list[tuple[str, str]]:
     return [(command.name, command.help) for command in COMMANDS]
 
@@ -208,6 +324,22 @@ COMMANDS = (
     ),
     Command("clear", "", "begin a new conversation", _clear),
     Command("tokens", "", "show what the conversation costs", _tokens),
+    Command(
+        "context",
+        "[N]",
+        "show what is sent and what is not, or message N whole",
+        _context,
+    ),
+    Command("pin", "N", "always send message N and what belongs to it", _pin),
+    Command("unpin", "N", "let message N be left out again", _unpin),
+    Command("drop", "[N]", "never send message N again; alone, take that back", _drop),
+    Command(
+        "overflow",
+        "[HOW]",
+        "what to do when the window is full: trim, ask or summarize",
+        _overflow,
+        _overflow_names,
+    ),
     Command("retry", "", "ask the last message again", _retry),
     Command("undo", "", "take back the last exchange", _undo),
     Command("quit", "", "leave", _quit),

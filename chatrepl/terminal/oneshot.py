@@ -54,6 +54,7 @@ def answer(chat: Chat, prompt: str | None, screen: Screen, *, plain: bool, as_js
 
     What came of a reply is shown even if it was cut off. Raises ChatreplError.
     """
+    chat.ask_limits()
     if words := assumption(chat.card):
         screen.notice(words)
     outcome = Outcome()
@@ -93,7 +94,7 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
         head = {"model": chat.card.name, "provider": chat.provider.name, "messages": messages}
         _print_json(head | counts)
         return 0
-    about = chat.counter.about
+    about = chat.calibration.about
     lines = [f"{message.role}: {message.content}" for message in window.messages]
     lines.append(
         f"{about}{counts['prompt_tokens']:,} tokens and up to {window.max_tokens:,} of reply, "
@@ -109,8 +110,8 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
 def _window(chat: Chat, window: Window) -> dict[str, Any]:
     count = window.prompt_tokens
     return {
-        "prompt_tokens": chat.counter.request(window.messages) if count is None else count,
-        "counted": "exact" if chat.counter.exact else "estimate",
+        "prompt_tokens": chat.calibration.request(window.messages) if count is None else count,
+        "counted": "exact" if chat.calibration.exact else "estimate",
         "max_tokens": window.max_tokens,
         "context_window": window.context_window,
         "dropped": [

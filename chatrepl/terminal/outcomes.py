@@ -7,8 +7,13 @@ from typing import cast
 
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.events import (
+    Condensed,
+    Condensing,
     Event,
     Finished,
+    LegacyMarkup,
+    NotCondensed,
+    ReasoningDelta,
     Refitted,
     Retrying,
     TextDelta,
@@ -42,29 +47,51 @@ def show_turn(events: Iterator[Event], reply: Reply, outcome: Outcome) -> None:
                     case TextDelta(text):
                         pieces.append(text)
                         reply.text(text)
-                    case Trimmed() | Refitted() | Retrying():
-                        reply.notice(in_words(event))
                     case UsageReport(usage):
                         outcome.usage = usage
                     case Finished(reason, model):
                         outcome.finish_reason, outcome.model = reason, model
+                    case ReasoningDelta():
+                        pass
+                    case _:
+                        reply.notice(in_words(event))
         finally:
             outcome.text = "".join(pieces)
 
 
-def in_words(event: Trimmed | Refitted | Retrying) -> str:
+Notable = Trimmed | Condensing | Condensed | NotCondensed | LegacyMarkup | Refitted | Retrying
+"""Events that are said in a line."""
+
+
+def in_words(event: Notable) -> str:
     """Say an event in a line."""
     match event:
-        case Trimmed(exchanges, _, tokens, exact):
+        case Trimmed(exchanges, tokens, exact):
+            return f"left out {_sized(exchanges, tokens, exact)}; /context shows them"
+        case Condensing(exchanges):
+            return f"condensing the oldest {_exchanges(exchanges)} …"
+        case Condensed(exchanges, tokens, note_tokens, exact):
             about = "" if exact else "≈"
-            what = "exchange" if exchanges == 1 else "exchanges"
-            return f"left out {exchanges:,} {what}, {about}{tokens:,} tokens, to fit the window"
+            what = _sized(exchanges, tokens, exact)
+            return f"condensed {what}, into a note of {about}{note_tokens:,}; /context shows it"
+        case NotCondensed(reason):
+            return f"No summary could be made: {reason}"
+        case LegacyMarkup(marker):
+            return f"{marker} is ChatML, which has no effect in a message: it is sent as text."
         case Refitted(window):
             return (
                 f"the server counts more tokens: trimmed for its window of {window:,}, sent again"
             )
         case Retrying(reason, wait, attempt, attempts):
             return f"{reason.rstrip('.')}. Trying again in {wait:.1f} s ({attempt} of {attempts})."
+
+
+def _sized(exchanges: int, tokens: int, exact: bool) -> str:
+    return f"{_exchanges(exchanges)}, {'' if exact else '≈'}{tokens:,} tokens"
+
+
+def _exchanges(number: int) -> str:
+    return "1 exchange" if number == 1 else f"{number:,} exchanges"
 
 
 def assumption(card: ModelCard) -> str:

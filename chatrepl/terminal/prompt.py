@@ -1,7 +1,7 @@
 """The line that is typed into: history, completion, toolbar."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -55,10 +55,10 @@ class History(FileHistory):
 
 
 class Prompt:
-    """Asks for a line. `toolbar` gives the text below it, as wide as it is told."""
+    """Asks for a line. `toolbar` gives the text below it: of the line, as wide as it is told."""
 
     def __init__(
-        self, history: Path, commands: Iterable[Completable], toolbar: Callable[[int], str]
+        self, history: Path, commands: Iterable[Completable], toolbar: Callable[[str, int], str]
     ) -> None:
         self._session: PromptSession[str] = PromptSession(
             multiline=True,
@@ -68,7 +68,9 @@ class Prompt:
             complete_while_typing=True,
             enable_suspend=True,
             history=History(history),
-            bottom_toolbar=lambda: toolbar(self._session.output.get_size().columns),
+            bottom_toolbar=lambda: toolbar(
+                self._session.default_buffer.text, self._session.output.get_size().columns
+            ),
             style=_STYLE,
             reserve_space_for_menu=6,
         )
@@ -93,6 +95,20 @@ class Prompt:
             # Such a prompt shows what is typed and nothing else; it shows its message, though.
             return self._session.prompt([("class:prompt", f"> {default}")], default=default)
         return self._session.prompt([("class:prompt", "> ")], default=default)
+
+    def choose(self, choices: Mapping[str, str]) -> str | None:
+        """Let one of several letters be typed, each with its meaning; None if Ctrl-C is."""
+        session: PromptSession[str] = PromptSession(style=_STYLE)
+        lines = "".join(f"  {letter}  {meaning}\n" for letter, meaning in choices.items())
+        question = f"{lines}{'/'.join(choices)}> "
+        while True:
+            try:
+                letter = session.prompt([("class:prompt", question)]).strip()[:1].lower()
+            except (KeyboardInterrupt, EOFError):
+                return None
+            if letter in choices:
+                return letter
+            question = f"{'/'.join(choices)}> "
 
     def refresh(self) -> None:
         """Draw the toolbar anew; may be called from any thread."""

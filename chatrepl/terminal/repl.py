@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from chatrepl.chat.catalogue import ModelCard
-from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event
 from chatrepl.chat.turn import Chat
-from chatrepl.errors import ChatreplError
+from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.commands import completables, find_command, read_command
+from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keys import unechoed
 from chatrepl.terminal.outcomes import Outcome, assumption, ending, show_turn
 from chatrepl.terminal.prompt import Prompt
@@ -43,11 +43,23 @@ class Host(Protocol):
     def use_persona(self, chat: Chat, name: str) -> None:
         """Take a persona's system message, examples and settings."""
 
+    def use_overflow(self, chat: Chat, how: str) -> None:
+        """Do something else from now on when the window is full."""
+
     def models(self) -> Iterable[tuple[str, str]]:
         """List models by name, each with a few words."""
 
     def personas(self) -> Iterable[tuple[str, str]]:
         """List the personas by name, each with the beginning of its system message."""
+
+
+_ROOM = {
+    "n": "begin a new conversation with this message",
+    "t": "leave the oldest exchanges out, from now on",
+    "s": "have the model condense the oldest exchanges, from now on",
+    "c": "cancel",
+}
+"""What can be done about a full window."""
 
 
 class Repl:
@@ -70,8 +82,8 @@ class Repl:
         self._chat: Chat | None = None
         self._spoken_of: ModelCard | None = None
         self._opening = threading.Lock()
-        self._counted: tuple[tuple[Conversation, ModelCard, int], int] | None = None
         self._prompt = Prompt(history, completables(self), self._toolbar)
+        self._gauge = Gauge(self._prompt.refresh)
 
     @property
     def chat(self) -> Chat:
@@ -84,7 +96,7 @@ class Repl:
     def run(self) -> None:
         """Talk until the user leaves."""
         if self._answer_first:
-            self._guarded(lambda: self.answer(self.chat.retry(), ""), "")
+            self._guarded(self.retry, "")
         on_shown: Callable[[], None] | None = self.warm_up
         while not self.leaving:
             default, self.prefill = self.prefill, ""
@@ -98,13 +110,37 @@ class Repl:
             if line.strip():
                 self._guarded(partial(self._do, line), line)
 
+    def retry(self) -> None:
+        """Ask the last user message again."""
+        prompt = self.chat.conversation.exchanges[-1].prompt
+        assert prompt is not None
+        self.turn(self.chat.retry, prompt.content, "")
+
     def warm_up(self) -> None:
         """Load beside the prompt what the next message will need."""
         threading.Thread(target=self._warm_up, daemon=True).start()
 
+    def turn(self, begin: Callable[[], Iterator[Event]], text: str, line: str) -> None:
+        """Show a turn that says `text`; if the window is full and the user wants to be asked, ask.
+
+        If nothing comes of it, `line` goes back to the prompt.
+        """
+        try:
+            self.answer(begin(), line)
+        except WindowFullError as full:
+            self.screen.notice(full.text)
+            match self._prompt.choose(_ROOM):
+                case "n":
+                    self.chat.conversation = self.chat.conversation.cleared()
+                    self.answer(self.chat.say(text), line)
+                case "t" | "s" as letter:
+                    self.host.use_overflow(self.chat, "trim" if letter == "t" else "summarize")
+                    self.answer(begin(), line)
+
     def answer(self, events: Iterator[Event], text: str) -> None:
         """Show a turn; if nothing comes of it, `text` goes back to the prompt."""
         outcome = Outcome()
+        self.chat.ask_limits()
         card = self.chat.card
         if self._spoken_of != card and (words := assumption(card)):
             self.screen.notice(words)
@@ -133,7 +169,7 @@ class Repl:
             find_command(name).run(self, argument)
             return
         text = line[1:] if line.startswith("//") else line
-        self.answer(self.chat.say(text), line)
+        self.turn(lambda: self.chat.say(text), text, line)
 
     def _guarded(self, act: Callable[[], None], line: str) -> None:
         """Do something; whatever goes wrong is said, the line comes back, and the chat goes on."""
@@ -156,23 +192,16 @@ class Repl:
             chat = self.chat
             chat.provider.prepare()
             chat.counter.load()
+            chat.ask_limits()
         except Exception:  # noqa: BLE001 - whatever it is will be said when it is in the way
             return
         self._prompt.refresh()
 
-    def _toolbar(self, width: int) -> str:
+    def _toolbar(self, line: str, width: int) -> str:
         chat = self._chat
         if chat is None:
             return f" {self.host.model}"[:width]
-        return toolbar(chat.card.name, self._count(chat), chat.card.context_window, width)
-
-    def _count(self, chat: Chat) -> str:
-        """Count the conversation once for each change of it, not for each keystroke."""
-        if not chat.counter.loaded:
-            return ""
-        state = (chat.conversation, chat.card, chat.max_tokens)
-        if self._counted is None or self._counted[0] != state:
-            window = chat.fitted()
-            messages = chat.conversation.messages if window is None else window.messages
-            self._counted = state, chat.counter.request(messages)
-        return f"{chat.counter.about}{self._counted[1]:,}"
+        command = read_command(line)
+        line = "" if command else line.removeprefix("/") if line.startswith("//") else line
+        reading = self._gauge.read(chat, line) if chat.counter.loaded else None
+        return toolbar(chat.card.name, reading, chat.card.context_window, width)

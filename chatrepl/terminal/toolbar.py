@@ -1,19 +1,37 @@
 """The line below the prompt: who answers, and how full the window is."""
 
+from chatrepl.terminal.gauge import Reading
 
-def toolbar(model: str, count: str, window: int, width: int) -> str:
-    """Give the toolbar's text, never wider than the screen; `count` is empty while unknown.
 
-    >>> toolbar("gpt-4", "1,204", 8192, 80)
+def toolbar(model: str, reading: Reading | None, window: int, width: int) -> str:
+    """Give the toolbar's text, never wider than the screen; `reading` is None while unknown.
+
+    >>> toolbar("gpt-4", Reading(1204, "", 0.0, True), 8192, 80)
     ' gpt-4 · 1,204 of 8,192 tokens'
-    >>> toolbar("a-model-with-a-long-name", "≈1,204", 131072, 30)
+    >>> toolbar("gpt-4", Reading(1204, "", 0.25, True), 8192, 80)
+    ' gpt-4 · 1,204 of 8,192 tokens · 25 % left out'
+    >>> toolbar("a-model-with-a-long-name", Reading(1204, "≈", 0.0, True), 131072, 30)
     ' a-model-wit… · ≈1,204/131,072'
     """
     room = width - 1
-    full = f"{count or '…'} of {window:,} tokens"
-    short = f"{count or '…'}/{window:,}"
-    for size in (full, short):
-        if len(model) + 3 + len(size) <= room:
-            return f" {model} · {size}"
-    left = room - len(short) - 4
-    return f" {model[:left]}… · {short}" if left > 0 else f" {short}"[:width]
+    count = f"{reading.about}{reading.tokens:,}" if reading else "…"
+    said = _said(reading)
+    forms = [f"{count} of {window:,} tokens{said}", f"{count}/{window:,}{said}"]
+    if said:
+        forms.append(f"{count}/{window:,}")
+    for form in forms:
+        if len(model) + 3 + len(form) <= room:
+            return f" {model} · {form}"
+    shortest = forms[-1]
+    left = room - len(shortest) - 4
+    return f" {model[:left]}… · {shortest}" if left > 0 else f" {shortest}"[:width]
+
+
+def _said(reading: Reading | None) -> str:
+    if reading is None:
+        return ""
+    if not reading.fits:
+        return " · does not fit"
+    # Never "0 %" of something, and never "100 %" while the message itself is sent.
+    share = min(99, max(1, round(100 * reading.left_out)))
+    return f" · {share} % left out" if reading.left_out else ""

@@ -1,13 +1,13 @@
 """Chat.say: whatever ends a turn, what came is kept, and nothing else is changed."""
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import cast
 
 import pytest
 
-from chatrepl.chat.catalogue import card_for
+from chatrepl.chat.catalogue import Served, card_for
 from chatrepl.chat.conversation import Conversation, Exchange
 from chatrepl.chat.events import (
     Event,
@@ -256,7 +256,7 @@ def test_what_is_left_out_is_said_with_its_numbers_before_the_reply() -> None:
     assert chat.sent is not None
     left_out = talk(20).messages[1 : len(talk(20).messages) + 2 - len(chat.sent.messages)]
     tokens = num_tokens_from_messages(m.as_openai() for m in left_out) - 3
-    assert first == Trimmed(len(left_out) // 2, len(left_out), tokens, exact=True)
+    assert first == Trimmed(len(left_out) // 2, tokens, exact=True)
     assert rest == [TextDelta("Yes."), Finished("stop")]
 
 
@@ -408,6 +408,12 @@ class Strict:
 
     def close(self) -> None: ...
 
+    def served(self) -> Sequence[Served]:
+        return ()
+
+    def look_up(self, model: str) -> Served | None:
+        return None
+
     def stream(self, request: Request) -> Iterator[Event]:
         self.requests.append(request)
         ours = num_tokens_from_messages(m.as_openai() for m in request.messages)
@@ -417,7 +423,7 @@ class Strict:
             tokens, window = self.tells
             raise overflow(prompt if tokens else None, self.window if window else None)
         yield TextDelta("Noted. " * 8)
-        yield UsageReport(Usage(prompt, 16))
+        yield UsageReport(Usage(prompt, round(17 * self.hunger)))
         yield Finished("stop")
 
 

@@ -61,7 +61,7 @@ def test_ten_turns_in_a_small_window_without_one_error(home: Path, server: Loopb
         assert_well_formed(received, number)
     assert len(server.requests[1].said) == 4, "nothing is left out before it must be"
     assert len(server.requests[-1].said) < 2 * TURNS
-    assert re.search(r"left out \d+ exchanges?, [\d,]+ tokens, to fit the window", shown)
+    assert re.search(r"left out \d+ exchanges?, [\d,]+ tokens; /context shows them", shown)
 
 
 @pytest.mark.parametrize(

@@ -105,10 +105,16 @@ def fails(
 
 
 class Loopback:
-    """The server. `replies` are answered in order; then `usual`, a function of the request."""
+    """The server. `replies` are answered in order; then `usual`, a function of the request.
+
+    What it tells of itself, GET /v1/models and Ollama's /api/show and /api/ps, stands in `tells`
+    by path, and who asks is kept in `asked`: `requests` are for a completion.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
+        self.tells: dict[str, Reply | dict[str, Any]] = {}
+        self.asked: list[Received] = []
         self.replies: list[Reply] = []
         self.usual: Callable[[Received], Reply] = lambda received: says(
             "You said: " + received.said[-1][1]
@@ -134,6 +140,10 @@ class Loopback:
         self._server.server_close()
 
     def answer(self, received: Received) -> Reply:
+        if received.path.startswith("/api/") or received.path == "/v1/models":
+            self.asked.append(received)
+            told = self.tells.get(received.path, fails(404, "nothing here"))
+            return told if isinstance(told, Reply) else Reply(body=told)
         self.requests.append(received)
         return self.replies.pop(0) if self.replies else self.usual(received)
 

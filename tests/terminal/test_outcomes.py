@@ -100,9 +100,9 @@ def test_ctrl_c_while_a_piece_is_shown_closes_the_turn_before_it_passes_on() -> 
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        (Trimmed(1, 2, 40, True), "left out 1 exchange, 40 tokens, to fit the window"),
-        (Trimmed(12, 24, 4_000, True), "left out 12 exchanges, 4,000 tokens, to fit the window"),
-        (Trimmed(2, 4, 4_000, False), "left out 2 exchanges, ≈4,000 tokens, to fit the window"),
+        (Trimmed(1, 40, True), "left out 1 exchange, 40 tokens; /context shows them"),
+        (Trimmed(12, 4_000, True), "left out 12 exchanges, 4,000 tokens; /context shows them"),
+        (Trimmed(2, 4_000, False), "left out 2 exchanges, ≈4,000 tokens; /context shows them"),
         (
             Refitted(4_096),
             "the server counts more tokens: trimmed for its window of 4,096, sent again",

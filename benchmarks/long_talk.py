@@ -1,0 +1,108 @@
+"""A long talk in a small window, with the embedded model: how full it is, and what goes wrong.
+
+`python -m benchmarks.long_talk` says 300 messages in English, code, Chinese, Arabic and emoji to
+SmolLM2 in a window of 1,024 tokens. The server's own counts decide: a turn that leaves something
+out is a full one, and prompt plus max_tokens is what it uses. About 15 minutes on two cores.
+"""
+
+import argparse
+import random
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chatrepl.chat import Chat, Conversation, Message, card_for
+from chatrepl.chat.events import Refitted, UsageReport
+from chatrepl.errors import ChatreplError
+from chatrepl.paths import Paths
+from chatrepl.providers import smollm2
+from chatrepl.providers.embedded import EmbeddedModel, EmbeddedProvider
+
+TEXTS = (
+    "Please explain how a bicycle stays upright when it moves, and why it falls when it stops.",
+    "def fib(n: int) -> int:\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + b\n"
+    "    return a\n\nWhat does this function give?",
+    "const x = await fetch(`/api/users/${id}`).then((r) => r.json());\nif (!x.ok) throw x; // why?",
+    "请解释一下自行车为什么在行驶时能保持直立，而停下来时会倒下。请用简短的语言回答。",
+    "اشرح لي من فضلك كيف تبقى الدراجة منتصبة عندما تتحرك، ولماذا تسقط عندما تتوقف.",
+    "👍🏽🎉 🚀🚀 let's go 😂😂😂 👩‍👩‍👧‍👦 🇫🇷🇩🇪 ❤️‍🔥 ✨✨ what do these mean?",
+    "And the next one?",
+)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a talk came to; `uses` are the shares of the window that full turns used."""
+
+    turns: int = 0
+    errors: list[str] = field(default_factory=list)
+    refits: int = 0
+    uses: list[float] = field(default_factory=list)
+
+
+def messages(turns: int, seed: int = 1) -> Iterator[str]:
+    """Give messages in every kind of text, some of them twice as long."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    for number in range(turns):
+        yield f"{number}. " + chance.choice(TEXTS) * chance.choice([1, 1, 1, 2])
+
+
+def talk(chat: Chat, texts: Iterator[str]) -> Outcome:
+    """Say everything, and note what each turn came to."""
+    outcome = Outcome()
+    for text in texts:
+        outcome.turns += 1
+        try:
+            for event in chat.say(text):
+                match event:
+                    case Refitted():
+                        outcome.refits += 1
+                    case UsageReport(usage) if chat.sent and chat.sent.left_out.exchanges:
+                        used = usage.prompt_tokens + chat.sent.max_tokens
+                        outcome.uses.append(used / chat.sent.context_window)
+        except ChatreplError as error:
+            outcome.errors.append(f"turn {outcome.turns}: {error.text}")
+    return outcome
+
+
+def embedded_chat(provider: EmbeddedProvider, window: int, max_tokens: int) -> Chat:
+    """Give a chat with the embedded model, with nothing learnt yet."""
+    return Chat(
+        provider,
+        card_for(smollm2.NAME, context_window=window),
+        Conversation(Message("system", smollm2.SYSTEM)),
+        reply_limit=max_tokens,
+        temperature=0.2,
+    )
+
+
+def main() -> None:
+    """Hold the talk and print what it came to, as a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=300)
+    parser.add_argument("--window", type=int, default=1_024)
+    parser.add_argument("--max-tokens", type=int, default=64)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data, log = Paths.from_environment().data, Path(folder, "log")
+        model = EmbeddedModel(None, data, log, options.window)
+        with closing(EmbeddedProvider(model, timeout=120)) as provider:
+            chat = embedded_chat(provider, options.window, options.max_tokens)
+            outcome = talk(chat, messages(options.turns))
+    scale = chat.calibration.scale
+    print("| turns | errors | sent again | full turns | mean use | largest use | scale |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    print(
+        f"| {outcome.turns} | {len(outcome.errors)} | {outcome.refits} | {len(outcome.uses)} "
+        f"| {statistics.mean(outcome.uses):.1%} | {max(outcome.uses):.1%} "
+        f"| {scale.mean:.2f} ± {scale.spread:.2f} |"
+    )
+    for error in outcome.errors[:5]:
+        print(error)
+
+
+if __name__ == "__main__":
+    main()

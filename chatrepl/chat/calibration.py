@@ -1,0 +1,161 @@
+"""Calibration: what a server's own counts teach about how it counts.
+
+tiktoken counts as OpenAI's models do. For any other tokenizer its count is an estimate, which
+each reply's `usage.prompt_tokens` corrects: what a message cost is known once it has been sent,
+and what a new one will cost is taken from how far the earlier estimates were off.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from chatrepl.chat.messages import Message
+from chatrepl.chat.tokens import PRIMING, TokenCounter
+
+_TELLING = 40  # a shorter text says less of a tokenizer: much of it is frame
+_PLAUSIBLE = (0.5, 4.0)  # tokens of another tokenizer for one of ours
+_FRAME = 16  # what a server's template may add to a message or leave out, in tokens
+_GAIN = 1 / 8
+
+
+@dataclass(slots=True)
+class Scale:
+    """How many tokens a server makes of one of ours.
+
+    `mean` over the latest messages and `spread`, the mean distance from it, are kept as TCP keeps
+    its estimate of how long an answer takes (RFC 6298). `weight` tells how much has taught them.
+    The start leaves a tenth of room.
+    """
+
+    mean: float = 1.0
+    spread: float = 0.05
+    weight: float = 0.0
+
+    @property
+    def safe(self) -> float:
+        """The factor that few messages exceed."""
+        return self.mean + 2 * self.spread
+
+    def learn(self, theirs: int, ours: int) -> None:
+        """Take in what the server counted in a text of which we counted `ours` tokens."""
+        weight = min(1.0, ours / _TELLING)
+        self.weight += weight
+        gain = weight * max(_GAIN, 1 / max(1.0, self.weight))
+        error = theirs / ours - self.mean
+        self.mean += error * gain
+        self.spread += (abs(error) * (1 - gain) - self.spread) * min(1.0, 2 * gain)
+
+
+class Calibration:
+    """What messages cost by a server's count, as far as that is known.
+
+    `scale` is what is known from before. `last` is the latest request's cost as it was estimated
+    and as the server counted it.
+    """
+
+    def __init__(self, counter: TokenCounter, scale: Scale | None = None) -> None:
+        self.counter = counter
+        self.scale = scale or Scale()
+        self.last: tuple[int, int] | None = None
+        self.taught = False
+        self._contradicted = False
+        self._frame = 0  # what the server adds to every request
+        self._measured: dict[Message, int] = {}
+        self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def exact(self) -> bool:
+        """Whether costs are exact: the model's own encoding, and no server that says otherwise."""
+        self._catch_up()
+        return self.counter.exact and not self._contradicted
+
+    @property
+    def about(self) -> str:
+        """Give "≈" where costs are estimates, else nothing."""
+        return "" if self.exact else "≈"
+
+    @property
+    def factor(self) -> float:
+        """How many tokens, on the safe side, the server makes of one of ours."""
+        return 1.0 if self.exact else self.scale.safe
+
+    def cost(self, message: Message) -> int:
+        """Give a message's tokens: as the server counted it, else the estimate, rounded up."""
+        if self.exact:
+            return self.counter.message(message)
+        known = self._measured.get(message)
+        if known is not None:
+            return known
+        return math.ceil(self.counter.message(message) * self.scale.safe)
+
+    def request(self, messages: Iterable[Message]) -> int:
+        """Give what a whole request costs."""
+        return self.overhead + sum(map(self.cost, messages))
+
+    @property
+    def overhead(self) -> int:
+        """What a request costs beside its messages."""
+        return PRIMING + (0 if self.exact else self._frame)
+
+    def surely_within(self, messages: Iterable[Message], limit: int) -> bool:
+        """Whether a request can't exceed a limit, where that is known without counting."""
+        more = max(1.0, self.scale.mean) if self._contradicted or self.scale.weight else 1.0
+        return self.counter.surely_within(messages, int(limit / more))
+
+    def observe(
+        self, messages: Sequence[Message], prompt_tokens: int, *, refused: bool = False
+    ) -> None:
+        """Take in how many tokens the server counted in a request, which it may have refused.
+
+        Nothing is loaded for that: it is kept until something has to be counted.
+        """
+        self._contradicted = self._contradicted or refused
+        self._waiting.append(partial(self._learn, tuple(messages), prompt_tokens))
+        if self.counter.loaded:
+            self._catch_up()
+
+    def observe_reply(self, reply: Message, completion_tokens: int) -> None:
+        """Take in how many tokens the server counted in a reply, which the next request holds."""
+        self._waiting.append(partial(self._learn_reply, reply, completion_tokens))
+
+    def _catch_up(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for learn in waiting:
+            learn()
+
+    def _learn(self, messages: tuple[Message, ...], theirs: int) -> None:
+        ours = self.counter.request(messages)
+        if self.counter.exact and not self._contradicted:
+            if theirs <= ours * 1.03 + _FRAME:
+                return
+            self._contradicted = True  # another model than the name says
+        if theirs < ours * _PLAUSIBLE[0]:
+            return  # the server cut the prompt silently, or left out what it had in its cache
+        self.last = self.request(messages), theirs
+        new = [message for message in messages if message not in self._measured]
+        share = theirs - self.request(m for m in messages if m in self._measured)
+        raw = sum(map(self.counter.message, new))
+        if not new or not _is_plausible(share, raw):
+            # What was thought of the earlier messages is wrong: begin again with all of them.
+            self._measured.clear()
+            self._frame = 0
+            new, share, raw = list(messages), theirs - PRIMING, ours - PRIMING
+        if not self._measured and raw < _TELLING and share > raw:
+            self._frame, share = share - raw, raw  # words that the server's template adds
+        self.scale.learn(share, raw)
+        self.taught = True
+        for message in new:
+            self._measured[message] = max(1, round(share * self.counter.message(message) / raw))
+
+    def _learn_reply(self, reply: Message, completion_tokens: int) -> None:
+        ours = self.counter.message(reply)
+        # Its frame, and a line's end or two that a template may add.
+        theirs = completion_tokens + self.counter.message(Message(reply.role, "")) + 2
+        if not self.exact and _is_plausible(theirs, ours):
+            self._measured[reply] = theirs
+
+
+def _is_plausible(theirs: int, ours: int) -> bool:
+    least, most = _PLAUSIBLE
+    return ours * least - _FRAME <= theirs <= ours * most + _FRAME

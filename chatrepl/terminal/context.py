@@ -1,0 +1,116 @@
+"""What `/context` shows: every message and where it stands, and the window as a bar."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.messages import Message
+from chatrepl.chat.trimming import Window
+from chatrepl.chat.turn import Chat
+from chatrepl.terminal.sanitize import clean
+
+# The parts of the window in their order: a sign for terminals without colours, and a style.
+_PARTS = {
+    "system": ("█", "magenta"),
+    "note": ("◆", "blue"),
+    "examples": ("▓", "yellow"),
+    "pins": ("▒", "cyan"),
+    "history": ("░", "green"),
+    "reply": ("▁", "dim"),
+    "free": ("·", "dim"),
+}
+_FIRST_WORDS = 200  # characters; the table shows what there is room for
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table; `number` is what `/context`, `/pin` and `/drop` take."""
+
+    number: str
+    message: Message
+    tokens: int
+    standing: str
+
+
+def rows(chat: Chat) -> list[Row]:
+    """Give every message of a conversation with its tokens and where it stands."""
+    talk = chat.conversation
+    window = chat.fitted()
+    found = []
+    numbers = iter(range(1, len(talk.messages) + 1))
+    for message, standing in _standings(talk, window):
+        number = "note" if standing == "note" else str(next(numbers))
+        found.append(Row(number, message, chat.calibration.cost(message), standing))
+    return found
+
+
+def _standings(talk: Conversation, window: Window | None) -> Iterator[tuple[Message, str]]:
+    if talk.system:
+        yield talk.system, "system"
+    if talk.note:
+        yield talk.note.message, "note"
+    for message in talk.examples:
+        yield message, "example"
+    for index, exchange in enumerate(talk.exchanges):
+        standing = window.standing(index) if window else "too long"
+        for message in exchange.messages:
+            always = message.role == "system" and standing != "dropped"
+            yield message, "system" if always else standing
+
+
+def table(chat: Chat, width: int) -> RenderableType:
+    """Give the table of messages and the bar below it, at most `width` columns wide."""
+    lines = rows(chat)
+    about = chat.calibration.about
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=False)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    for row in lines:
+        style = "dim" if row.standing in {"left out", "dropped", "in the note"} else ""
+        words = clean(" ".join(row.message.content[:_FIRST_WORDS].split()))
+        tokens = f"{about}{row.tokens:,}"
+        cells = (row.number, row.message.role, words, tokens, row.standing)
+        grid.add_row(*(Text(cell, style=style) for cell in cells))
+    return Group(grid, Text(), _bar(chat, lines, width))
+
+
+def _bar(chat: Chat, lines: list[Row], width: int) -> RenderableType:
+    window = chat.card.context_window
+    of_standing = {"system": "system", "note": "note", "example": "examples", "pinned": "pins"}
+    sizes = dict.fromkeys(_PARTS, 0)
+    for row in lines:
+        if row.standing in {*of_standing, "sent", "too long"}:
+            sizes[of_standing.get(row.standing, "history")] += row.tokens
+    sizes["reply"] = chat.max_tokens
+    sizes["free"] = max(0, window - sum(sizes.values()) - chat.calibration.overhead)
+    bar = Text(no_wrap=True, overflow="crop")
+    legend = Table.grid(padding=(0, 2, 0, 0))
+    legend.add_column()
+    legend.add_column(justify="right")
+    for name, columns in _shares(sizes, min(width, 80)).items():
+        sign, style = _PARTS[name]
+        bar.append(sign * columns, style=style)
+        about = chat.calibration.about if name != "reply" else ""
+        legend.add_row(Text(f"{sign} {name}", style=style), Text(f"{about}{sizes[name]:,}"))
+    legend.add_row(Text("  window"), Text(f"{window:,} tokens"))
+    return Group(bar, legend)
+
+
+def _shares(sizes: dict[str, int], width: int) -> dict[str, int]:
+    """Divide the bar among the parts that there are: a column each at least.
+
+    >>> _shares({"system": 1, "history": 500, "free": 499, "note": 0}, 20)
+    {'system': 1, 'history': 10, 'free': 9}
+    """
+    total = sum(sizes.values())
+    shares = {name: max(1, round(width * size / total)) for name, size in sizes.items() if size}
+    largest = max(shares, key=shares.__getitem__)
+    shares[largest] += width - sum(shares.values())
+    return shares

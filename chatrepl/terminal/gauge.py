@@ -1,0 +1,65 @@
+"""The gauge: what sending the line that is being typed would cost, counted beside the prompt."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chatrepl.chat.turn import Chat
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the gauge shows: tokens of the prompt, the share of the talk left out, from 0 to 1."""
+
+    tokens: int
+    about: str
+    left_out: float
+    fits: bool
+
+
+class Gauge:
+    """Counts in a thread of its own, so that no key waits, however long the line is.
+
+    Of several lines that come while it counts, the last one is counted next. `changed` is called
+    when there is something new to show.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._wake = threading.Condition()
+        self._wanted: tuple[object, ...] = ()
+        self._task: tuple[Chat, str] | None = None
+        self._reading: Reading | None = None
+        self._thread: threading.Thread | None = None
+
+    def read(self, chat: Chat, line: str) -> Reading | None:
+        """Give the latest reading, at once, and see to it that one of this line follows."""
+        wanted = (chat.conversation, chat.card, chat.calibration, chat.max_tokens, line)
+        if not _same(wanted, self._wanted):
+            with self._wake:
+                self._wanted, self._task = wanted, (chat, line)
+                self._wake.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, daemon=True)
+                self._thread.start()
+        return self._reading
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while self._task is None:
+                    self._wake.wait()
+                (chat, line), self._task = self._task, None
+            cost = chat.preview(line)
+            whole = cost.left_out.tokens + cost.prompt_tokens
+            about = chat.calibration.about
+            share = cost.left_out.tokens / whole
+            self._reading = Reading(cost.prompt_tokens, about, share, cost.fits)
+            self._changed()
+
+
+def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Compare by identity first: the conversation and the line may be long."""
+    return len(one) == len(other) and all(
+        a is b or (isinstance(a, str | int) and a == b) for a, b in zip(one, other, strict=True)
+    )
