@@ -23,8 +23,7 @@ from chatrepl.providers.embedded import EmbeddedModel, EmbeddedProvider
 
 TEXTS = (
     "Please explain how a bicycle stays upright when it moves, and why it falls when it stops.",
-    "def fib(n: int) -> int:\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + b\n"
-    "    return a\n\nWhat does this function give?",
+    "def fib(n: int) -> int:\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\n\nIs it fast?",
     "const x = await fetch(`/api/users/${id}`).then((r) => r.json());\nif (!x.ok) throw x; // why?",
     "请解释一下自行车为什么在行驶时能保持直立，而停下来时会倒下。请用简短的语言回答。",
     "اشرح لي من فضلك كيف تبقى الدراجة منتصبة عندما تتحرك، ولماذا تسقط عندما تتوقف.",

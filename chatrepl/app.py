@@ -1,16 +1,18 @@
 """The one place that builds and closes things: settings become a provider and a chat."""
 
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chatrepl.chat.calibration import Scale
-from chatrepl.chat.catalogue import DEFAULT_MODEL, ModelCard, card_for
+from chatrepl.chat.catalogue import DEFAULT_MODEL, ModelCard, card_for, known_prices
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider
@@ -55,6 +57,7 @@ class App:
     _stack: ExitStack = field(default_factory=ExitStack)
     _provider: Provider | None = None
     _chat: Chat | None = None
+    _offered: tuple[Provider | None, dict[str, str]] = (None, {})
 
     def __post_init__(self) -> None:
         """Resolve the settings and read the conversation; nothing is started yet."""
@@ -125,12 +128,43 @@ class App:
         self._switch(chat, {"overflow": how})
 
     def models(self) -> Iterable[tuple[str, str]]:
-        """List the models that the settings name."""
+        """List the models that the settings name, and once the server has told them, its own.
+
+        It is asked beside the prompt: this never waits.
+        """
         names = {f"embedded/{smollm2.NAME}": "on this machine"}
         names |= dict.fromkeys(self.settings.models, "in the config file")
         names |= dict.fromkeys(self.settings.server.deployments, "deployment")
+        provider = self._chat.provider if self._chat else None
+        if provider is not None and provider is not self._offered[0]:
+            self._offered = provider, {}
+            threading.Thread(target=self._ask_offers, args=self._offered, daemon=True).start()
+        names |= self._offered[1]
         names[self.model] = "now"
         return names.items()
+
+    def _ask_offers(self, provider: Provider, offers: dict[str, str]) -> None:
+        """Fill in what a provider offers; one that does not tell offers nothing."""
+        with suppress(ChatreplError):
+            for card in self._cards(self.settings, provider):
+                offers[card.name] = f"{card.context_window:,} tokens" if card.window_known else ""
+
+    def catalogue(self, text: str = "") -> list[ModelCard]:
+        """List the models that the provider offers and whose names hold a text.
+
+        Nothing is fetched or started for it. Raises ChatreplError.
+        """
+        provider = self._connect(self.settings, fetch=False)
+        cards = self._cards(self.settings, provider)
+        now = datetime.now(UTC)
+        return [
+            replace(card, prices=card.prices or known_prices(card.name, now))
+            for card in sorted(cards, key=lambda card: card.name)
+            if text.lower() in card.name.lower()
+        ]
+
+    def _cards(self, settings: Settings, provider: Provider) -> list[ModelCard]:
+        return [self._card_of(settings, told.name).told(told) for told in provider.served()]
 
     @property
     def plain(self) -> bool:
@@ -219,7 +253,7 @@ class App:
             text = f"The system message file {file} can't be read: {why}"
             raise SettingsError(text, "Without a leading @, --system takes the text.") from error
 
-    def _connect(self, settings: Settings) -> Provider:
+    def _connect(self, settings: Settings, *, fetch: bool = True) -> Provider:
         """Build the provider that the settings choose, and fetch the model if it needs one.
 
         Nothing is connected or started yet, and little is imported.
@@ -232,7 +266,8 @@ class App:
             model = find_model(settings.model, self.paths.data, log, window)
             embedded = EmbeddedProvider(model, server.timeout)
             self._stack.callback(embedded.close)
-            self._fetch(embedded)
+            if fetch:
+                self._fetch(embedded)
             return embedded
         provider: OpenAIProvider
         if settings.kind == "azure":
@@ -275,12 +310,23 @@ class App:
         return models.get(name, name)
 
     def _card(self, settings: Settings) -> ModelCard:
-        name = self._model_name(settings)
+        card = self._card_of(settings, self._model_name(settings), settings.context_window)
+        if settings.max_tokens is not None and settings.max_tokens >= card.context_window:
+            text = (
+                f"max_tokens ({settings.max_tokens:,}) leaves no room for a prompt in the window "
+                f"of {card.name} ({card.context_window:,} tokens)."
+            )
+            raise SettingsError(text, "Lower --max-tokens, or set --context-window.")
+        return card
+
+    def _card_of(
+        self, settings: Settings, name: str, context_window: int | None = None
+    ) -> ModelCard:
         table = settings.models.get(name) or ModelTable()
-        window = settings.context_window or table.context_window
+        window = context_window or table.context_window
         if settings.kind == "embedded":
             window = window or DEFAULT_WINDOW
-        card = card_for(
+        return card_for(
             name,
             local=is_nearby(settings.server.base_url),
             context_window=window,
@@ -289,13 +335,6 @@ class App:
             parameters=_set(table.parameters),
             prices={name: str(price) for name, price in _set(table.prices).items()},
         )
-        if settings.max_tokens is not None and settings.max_tokens >= card.context_window:
-            text = (
-                f"max_tokens ({settings.max_tokens:,}) leaves no room for a prompt in the window "
-                f"of {card.name} ({card.context_window:,} tokens)."
-            )
-            raise SettingsError(text, "Lower --max-tokens, or set --context-window.")
-        return card
 
 
 def _who(settings: Settings) -> tuple[object, ...]:

@@ -20,7 +20,7 @@ from chatrepl.terminal.screen import Screen
 if TYPE_CHECKING:
     from chatrepl.app import App
 
-RESERVED = ("sessions", "models", "personas", "usage", "init", "doctor", "key")
+RESERVED = ("sessions", "personas", "usage", "init", "doctor", "key")
 """First words that will be subcommands: a prompt that begins with one needs `--` before it."""
 
 STATUSES = """
@@ -45,11 +45,24 @@ Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
   NO_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
 """
 
-EPILOG = "\b\nA first word that is a subcommand's name needs -- before it to be a\nprompt: " + (
-    "chatrepl -- models of the atom\n\n\b" + STATUSES + "\n\b" + PLACES
-)
+COMMANDS_HELP = """
+Commands (as the first word):
+  models [TEXT]    list the models that the provider offers
+A prompt that begins with a command's name needs -- before it:
+  chatrepl -- models of the atom
+"""
 
-_app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + PLACES
+
+
+def _typer() -> typer.Typer:
+    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+_app = _typer()
+_models_app = _typer()
+_COMMANDS = {"models": _models_app}
+_HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
 def run(argv: list[str]) -> int:
@@ -62,7 +75,10 @@ def run(argv: list[str]) -> int:
         status = _run(argv)
         sys.stdout.flush()
     except typer.TyperException as error:  # the parser's: an unknown option, a value of no use
-        screen.error(SettingsError(error.format_message(), "chatrepl --help lists the options."))
+        hint = "chatrepl --help lists the options."
+        if argv[0] in _COMMANDS:
+            hint = f"chatrepl {argv[0]} --help lists the options; {_as_prompt(argv)}"
+        screen.error(SettingsError(error.format_message(), hint))
         return SettingsError.status
     except ChatreplError as error:
         screen.error(error)
@@ -80,10 +96,13 @@ def run(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    app, name, rest = _app, "chatrepl", argv
+    if argv and argv[0] in _COMMANDS:
+        app, name, rest = _COMMANDS[argv[0]], f"chatrepl {argv[0]}", argv[1:]
     # Not `main`: it makes a closed standard output status 1.
-    command = typer.main.get_command(_app)
+    command = typer.main.get_command(app)
     try:
-        with command.make_context("chatrepl", list(argv)) as context:
+        with command.make_context(name, list(rest)) as context:
             status: int = command.invoke(context)
             return status
     except typer.Exit as leaving:
@@ -104,8 +123,11 @@ def _open_handles() -> None:
 
 def _reserved(argv: list[str]) -> SettingsError:
     text = f"'{argv[0]}' is the name of a subcommand, which this version does not have yet."
-    hint = f"To send it as a prompt, put -- before it: chatrepl -- {shlex.join(argv)}"
-    return SettingsError(text, hint)
+    return SettingsError(text, f"T{_as_prompt(argv)[1:]}")
+
+
+def _as_prompt(argv: list[str]) -> str:
+    return f"to send it as a prompt, put -- before it: chatrepl -- {shlex.join(argv)}"
 
 
 def _show_version(wanted: bool) -> None:
@@ -121,9 +143,51 @@ def _tokens(number: int | None) -> int | None:
     return number
 
 
-@_app.command(
-    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False
-)
+_Provider = Annotated[
+    str | None,
+    typer.Option(
+        "--provider", metavar="NAME", help="openai, azure, embedded, or one of the config file."
+    ),
+]
+_BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Where an OpenAI-compatible API is."),
+]
+_Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Config file to read instead of the usual one."),
+]
+
+
+@_models_app.command(context_settings=_HELP_NAMES)
+def models(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the names must hold.")] = "",
+    provider: _Provider = None,
+    base_url: _BaseUrl = None,
+    config: _Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+) -> int:
+    """List the models that the provider offers.
+
+    With what is known of each: the context window and the largest reply in tokens, the price of
+    a million tokens of prompt and of reply in US dollars, and the encoding that counts them.
+    """
+    from chatrepl.terminal import catalogue  # noqa: PLC0415
+
+    screen = Screen()
+    with closing(_build({"provider": provider, "base_url": base_url}, config, screen)) as app:
+        found = app.catalogue(text)
+        if as_json:
+            catalogue.print_json(found)
+        elif found:
+            catalogue.show(found, screen)
+        else:
+            holding = f" with '{text}' in its name" if text else ""
+            screen.notice(f"The provider '{app.settings.provider}' offers no model{holding}.")
+    return 0
+
+
+@_app.command(epilog=EPILOG, context_settings=_HELP_NAMES, no_args_is_help=False)
 def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     prompt: Annotated[
         list[str] | None,
@@ -143,16 +207,8 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
             "-m", "--model", metavar="NAME", help="Model, or provider/model, or a GGUF file."
         ),
     ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(
-            "--provider", metavar="NAME", help="openai, azure, embedded, or one of the config file."
-        ),
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", metavar="URL", help="Where an OpenAI-compatible API is."),
-    ] = None,
+    provider: _Provider = None,
+    base_url: _BaseUrl = None,
     max_tokens: Annotated[
         int | None,
         typer.Option(
@@ -195,12 +251,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     plain: Annotated[
         bool, typer.Option("--plain", help="Show replies as text, not as Markdown.")
     ] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", metavar="FILE", help="Config file to read instead of the usual one."
-        ),
-    ] = None,
+    config: _Config = None,
     version: Annotated[  # noqa: ARG001 - its callback does it
         bool,
         typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
@@ -226,7 +277,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     one_shot = bool(prompt) or not sys.stdin.isatty()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return _start(
-        {name: value for name, value in flags.items() if value is not None},
+        flags,
         config=config,
         load=load,
         prompt=" ".join(prompt) if prompt else None,
@@ -246,12 +297,8 @@ def _start(  # noqa: PLR0913 - what the command line said
     as_json: bool,
     dry_run: bool,
 ) -> int:
-    from chatrepl.app import App  # noqa: PLC0415 - --help needs none of it
-    from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
-
     screen = Screen()
-    paths = Paths.from_environment()
-    app = App(read_sources(Flags(**flags), config, os.environ, paths), paths, screen, load)
+    app = _build(flags, config, screen, load)
     with closing(app):
         if one_shot:
             return _answer(app, prompt, as_json=as_json, dry_run=dry_run)
@@ -263,9 +310,20 @@ def _start(  # noqa: PLR0913 - what the command line said
         from chatrepl.terminal.repl import Repl  # noqa: PLC0415 - imports prompt_toolkit
 
         app.ready()
-        history = paths.data / "history"
+        history = app.paths.data / "history"
         Repl(app, screen, history, answer_first=app.is_unanswered).run()
         return 0
+
+
+def _build(
+    flags: dict[str, Any], config: Path | None, screen: Screen, load: Path | None = None
+) -> "App":
+    from chatrepl.app import App  # noqa: PLC0415 - --help needs none of it
+    from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
+
+    paths = Paths.from_environment()
+    given = {name: value for name, value in flags.items() if value is not None}
+    return App(read_sources(Flags(**given), config, os.environ, paths), paths, screen, load)
 
 
 def _answer(app: "App", prompt: str | None, *, as_json: bool, dry_run: bool) -> int:

@@ -1,7 +1,9 @@
 """Conversation: all that has been said, as a value. Changing it makes a new one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import overload
 
 from chatrepl.chat.messages import Message
 from chatrepl.chat.usage import Usage
@@ -30,6 +32,95 @@ class Exchange:
         """The assistant's message, if it has answered."""
         last = self.messages[-1]
         return last if last.role == "assistant" else None
+
+
+class Exchanges(Sequence[Exchange]):
+    """What a tuple of exchanges is, in pages that all share which have grown from one another.
+
+    So a turn in a long conversation costs no more than one in a short one.
+    """
+
+    __slots__ = ("_pages", "_tail")
+    _PAGE = 64
+
+    def __init__(self, exchanges: Iterable[Exchange] = ()) -> None:
+        said = tuple(exchanges)
+        starts = range(0, len(said) - len(said) % self._PAGE, self._PAGE)
+        self._pages = tuple(said[start : start + self._PAGE] for start in starts)
+        self._tail = said[len(starts) * self._PAGE :]
+
+    @classmethod
+    def _of(
+        cls, pages: tuple[tuple[Exchange, ...], ...], tail: tuple[Exchange, ...]
+    ) -> "Exchanges":
+        made = cls()
+        made._pages, made._tail = pages, tail
+        return made
+
+    def appended(self, exchange: Exchange) -> "Exchanges":
+        """Give these and one more."""
+        tail = (*self._tail, exchange)
+        if len(tail) < self._PAGE:
+            return self._of(self._pages, tail)
+        return self._of((*self._pages, tail), ())
+
+    def without_last(self) -> "Exchanges":
+        """Give all but the last."""
+        if self._tail:
+            return self._of(self._pages, self._tail[:-1])
+        return self._of(self._pages[:-1], self._pages[-1][:-1])
+
+    def common(self, other: "Exchanges") -> int:
+        """Count how many at the beginning are the very same, a page at a time and then one by one.
+
+        A page that was made anew counts as another one.
+        """
+        pages = 0
+        for mine, theirs in zip(self._pages, other._pages, strict=False):
+            if mine is not theirs:
+                break
+            pages += 1
+        count = pages * self._PAGE
+        for index in range(count, min(count + self._PAGE, len(self), len(other))):
+            if self[index] is not other[index]:
+                break
+            count += 1
+        return count
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._pages) * self._PAGE + len(self._tail)
+
+    @overload
+    def __getitem__(self, index: int) -> Exchange: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Exchange, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Exchange | tuple[Exchange, ...]:
+        """Give one, or a tuple of some."""
+        if isinstance(index, slice):
+            return tuple(self[each] for each in range(*index.indices(len(self))))
+        page, place = divmod(index if index >= 0 else index + len(self), self._PAGE)
+        if page < 0:
+            raise IndexError(index)
+        return (self._pages[page] if page < len(self._pages) else self._tail)[place]
+
+    def __iter__(self) -> Iterator[Exchange]:
+        """Go through them, oldest first."""
+        return chain(chain.from_iterable(self._pages), self._tail)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with another, or with a tuple."""
+        return isinstance(other, Exchanges | tuple) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        """Hash as a tuple does."""
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        """Show them as a tuple."""
+        return repr(tuple(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +155,22 @@ class Conversation:
 
     system: Message | None = None
     examples: tuple[Message, ...] = ()
-    exchanges: tuple[Exchange, ...] = ()
+    exchanges: Sequence[Exchange] = ()
     pins: frozenset[int] = frozenset()
     drops: tuple[int, ...] = ()
     reminders: frozenset[int] = frozenset()
     note: Note | None = None
+
+    def __post_init__(self) -> None:
+        """Take any sequence of exchanges."""
+        if not isinstance(self.exchanges, Exchanges):
+            object.__setattr__(self, "exchanges", Exchanges(self.exchanges))
+
+    @property
+    def said(self) -> Exchanges:
+        """The exchanges, as what they are kept in."""
+        assert isinstance(self.exchanges, Exchanges)
+        return self.exchanges
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -103,14 +205,14 @@ class Conversation:
 
     def asking(self, prompt: Message) -> "Conversation":
         """Append a user message that has no reply yet."""
-        return replace(self, exchanges=(*self.exchanges, Exchange((prompt,))))
+        return replace(self, exchanges=self.said.appended(Exchange((prompt,))))
 
     def answered(
         self, reply: Message, finish_reason: str | None, usage: Usage | None
     ) -> "Conversation":
         """Append the reply to the last exchange."""
         last = Exchange((*self.exchanges[-1].messages, reply), finish_reason, usage)
-        return replace(self, exchanges=(*self.exchanges[:-1], last))
+        return replace(self, exchanges=self.said.without_last().appended(last))
 
     def unanswered(self) -> "Conversation":
         """Take the reply off the last exchange."""
@@ -118,7 +220,7 @@ class Conversation:
         said = tuple(m for m in self.exchanges[-1].messages if m.role != "assistant")
         return replace(
             self,
-            exchanges=(*self.exchanges[:-1], Exchange(said)),
+            exchanges=self.said.without_last().appended(Exchange(said)),
             drops=tuple(index for index in self.drops if index != last),
         )
 
@@ -127,7 +229,7 @@ class Conversation:
         last = len(self.exchanges) - 1
         return replace(
             self,
-            exchanges=self.exchanges[:-1],
+            exchanges=self.said.without_last(),
             pins=self.pins - {last},
             drops=tuple(index for index in self.drops if index != last),
             reminders=self.reminders - {last},

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from chatrepl.chat.catalogue import ModelCard, openai_name
-from chatrepl.chat.conversation import Exchange
+from chatrepl.chat.conversation import Exchanges
 from chatrepl.chat.messages import Message
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class TokenCounter:
         first = openai_name(card.name) == "gpt-3.5-turbo-0301"
         self._per_message, self._per_name = (4, -1) if first else (3, 1)
         self._counts: dict[Message, int] = {}
-        self._summed: tuple[Exchange, ...] = ()
+        self._summed = Exchanges()
         self._sums = [0]
 
     def load(self) -> None:
@@ -185,20 +185,17 @@ class TokenCounter:
         """Let go of the count of a message that was never said."""
         self._counts.pop(message, None)
 
-    def sums(self, exchanges: tuple[Exchange, ...]) -> list[int]:
+    def sums(self, exchanges: Exchanges) -> list[int]:
         """Give running totals: item `n` is what the first `n` exchanges cost.
 
         What is the same as in the last call is not summed again, so that a talk which grows by an
         exchange costs one addition, however long it is.
         """
-        known = min(len(self._summed), len(exchanges))
-        while known and exchanges[known - 1] is not self._summed[known - 1]:
-            known -= 1
-        if exchanges[:known] != self._summed[:known]:
-            known = 0
+        known = exchanges.common(self._summed)
         del self._sums[known + 1 :]
-        for exchange in exchanges[known:]:
-            self._sums.append(self._sums[-1] + sum(map(self.message, exchange.messages)))
+        for index in range(known, len(exchanges)):
+            tokens = sum(map(self.message, exchanges[index].messages))
+            self._sums.append(self._sums[-1] + tokens)
         self._summed = exchanges
         return self._sums
 

@@ -193,7 +193,7 @@ def _left_out(conversation: Conversation, calibration: Calibration, first: int) 
     if not spans:
         return LeftOut()
     counter = calibration.counter
-    sums = counter.sums(conversation.exchanges)
+    sums = counter.sums(conversation.said)
     exchanges = sum(end - begin for begin, end in spans)
     tokens = sum(sums[end] - sums[begin] for begin, end in spans)
     settled = conversation.pins.union(conversation.drops)

@@ -1,0 +1,131 @@
+"""Trimming: this program against the loop of the API's guide, in one run.
+
+`python -m benchmarks.trimming` takes 5,000 messages of 200 words, trims them to 4,096 tokens and
+lets the talk grow by 200 turns. The guide's loop recounts everything after each message that it
+deletes; doing all of that would take over an hour, so that its recounts are timed at some of the
+lengths that it goes through, and summed up between them. About a minute.
+"""
+
+import argparse
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from chatrepl.chat import Conversation, Message, card_for
+from chatrepl.chat.calibration import Calibration
+from chatrepl.chat.conversation import Exchange
+from chatrepl.chat.messages import Role
+from chatrepl.chat.tokens import TokenCounter, load_encoding
+from chatrepl.chat.trimming import fit
+
+MODEL = "gpt-3.5-turbo-0613"
+WINDOW, MAX_TOKENS, WORDS, TURNS = 4_096, 1_024, 200, 200
+
+
+def text(chance: random.Random, words: int = WORDS) -> str:
+    """Give so many words that read like English to a tokenizer."""
+    vowels, others = "aeiou", "bcdfglmnprst"
+    return " ".join(
+        "".join(chance.choice(others) + chance.choice(vowels) for _ in range(chance.randint(1, 3)))
+        for _ in range(words)
+    )
+
+
+def guide_count(messages: Sequence[Message]) -> int:
+    """Count as the guide's num_tokens_from_messages does: everything, each time."""
+    encoding = load_encoding("cl100k_base")
+    assert encoding is not None
+    total = 3
+    for message in messages:
+        total += 3
+        for value in message.as_openai().values():
+            total += len(encoding.encode_ordinary(value))
+    return total
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Time something once."""
+    begin = time.perf_counter()
+    act()
+    return time.perf_counter() - begin
+
+
+def guide_seconds(messages: Sequence[Message], samples: int) -> tuple[float, int]:
+    """Give how long the guide's loop takes to trim, and how often it recounts.
+
+    It deletes one message at a time, recounting what is left. The recounts are timed at evenly
+    spaced lengths; between two of them the cost is taken to be on a straight line.
+    """
+    low, high = 0, len(messages)
+    while low < high:  # how many messages can stay, which the loop finds by deleting
+        middle = (low + high + 1) // 2
+        fits = guide_count(messages[-middle:]) + MAX_TOKENS <= WINDOW
+        low, high = (middle, high) if fits else (low, middle - 1)
+    recounts = len(messages) - low + 1
+    lengths = [low + (len(messages) - low) * step // (samples - 1) for step in range(samples)]
+    costs = [seconds(partial(guide_count, messages[-length:])) for length in lengths]
+    gaps = zip(lengths, lengths[1:], costs, costs[1:], strict=False)
+    return sum((b - a) * (x + y) / 2 for a, b, x, y in gaps), recounts
+
+
+def conversation(messages: Sequence[Message]) -> Conversation:
+    """Make exchanges of messages that are a user's and a reply by turns."""
+    pairs = zip(messages[::2], messages[1::2], strict=True)
+    return Conversation(exchanges=tuple(Exchange(pair, "stop") for pair in pairs))
+
+
+def grow(talk: Conversation, calibration: Calibration, texts: Sequence[str]) -> list[float]:
+    """Let a talk grow, and give the seconds that each turn's trimming took."""
+    costs = []
+    for number in range(0, len(texts), 2):
+        begin = time.perf_counter()
+        talk = talk.asking(Message("user", texts[number]))
+        fit(talk, calibration, context_window=WINDOW, max_tokens=MAX_TOKENS)
+        talk = talk.answered(Message("assistant", texts[number + 1]), "stop", None)
+        costs.append(time.perf_counter() - begin)
+    return costs
+
+
+def main() -> None:
+    """Measure and print Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=5_000)
+    parser.add_argument("--samples", type=int, default=11)
+    options = parser.parse_args()
+    chance = random.Random(1)  # noqa: S311 - no secret
+    roles: tuple[Role, Role] = ("user", "assistant")
+    longest = 4 * options.messages
+    said = [Message(roles[number % 2], text(chance)) for number in range(longest)]
+    texts = [text(chance) for _ in range(2 * TURNS)]
+    load_encoding("cl100k_base")
+
+    messages = said[: options.messages]
+    theirs, recounts = guide_seconds(messages, options.samples)
+    calibration = Calibration(TokenCounter(card_for(MODEL)))
+    talk = conversation(messages).asking(Message("user", texts[0]))
+    ours = seconds(lambda: fit(talk, calibration, context_window=WINDOW, max_tokens=MAX_TOKENS))
+    once = seconds(lambda: guide_count(messages))
+    print(f"{len(messages):,} messages of {WORDS} words, trimmed to {WINDOW:,} tokens\n")
+    print("| | seconds | counting everything once = 1 |")
+    print("|---|--:|--:|")
+    print(f"| the guide's loop, {recounts:,} recounts | {theirs:,.0f} | {theirs / once:,.0f} |")
+    print(f"| chatrepl | {ours:.2f} | {ours / once:.2f} |")
+    print(f"| the guide's loop / chatrepl | | {theirs / ours:,.0f} |\n")
+
+    print(f"A turn of 2 messages of {WORDS} words, {TURNS} turns, median\n")
+    print("| history, messages | ms | of the shortest history's = 1 |")
+    print("|--:|--:|--:|")
+    first = None
+    for size in (options.messages // 50, options.messages, longest):
+        calibration = Calibration(TokenCounter(card_for(MODEL)))
+        talk = conversation(said[:size])
+        grow(talk, calibration, texts[:2])  # counts what there is
+        cost = 1_000 * statistics.median(grow(talk, calibration, texts[2:]))
+        first = first or cost
+        print(f"| {size:,} | {cost:.2f} | {cost / first:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

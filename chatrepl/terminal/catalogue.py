@@ -1,0 +1,65 @@
+"""What `chatrepl models` shows: models, and what is known of each."""
+
+import json
+from collections.abc import Iterable
+
+from chatrepl.chat.catalogue import ModelCard
+from chatrepl.chat.tokens import encoding_for
+from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.screen import Screen
+
+_HEAD = ("model", "window", "largest reply", "$/M prompt", "$/M reply", "encoding")
+
+
+def show(cards: Iterable[ModelCard], screen: Screen) -> None:
+    """Print a table, or into a pipe a line for each model, with tabs between."""
+    rows = [_row(card) for card in cards]
+    if not screen.on_terminal:
+        print("\n".join("\t".join(row) for row in rows))
+        return
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for title in _HEAD:
+        left = title in {"model", "encoding"}
+        table.add_column(title, justify="left" if left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    screen.out.print(table)
+    if any(cell.endswith("?") for row in rows for cell in row):
+        screen.notice("? is assumed: the window is not known")
+
+
+def _row(card: ModelCard) -> tuple[str, ...]:
+    encoding, exact = _encoding(card)
+    return (
+        clean(card.name),
+        f"{card.context_window:,}{'' if card.window_known else '?'}",
+        f"{card.max_output:,}" if card.max_output else "–",
+        card.prices.get("prompt", "–"),
+        card.prices.get("completion", "–"),
+        encoding if exact else f"≈ {encoding}",
+    )
+
+
+def _encoding(card: ModelCard) -> tuple[str, bool]:
+    return (card.encoding, True) if card.encoding else encoding_for(card.name)
+
+
+def print_json(cards: Iterable[ModelCard]) -> None:
+    """Print a JSON array; what is not known is null."""
+    models = []
+    for card in cards:
+        encoding, exact = _encoding(card)
+        models.append(
+            {
+                "id": card.name,
+                "context_window": card.context_window if card.window_known else None,
+                "max_output": card.max_output,
+                "prices": dict(card.prices) or None,
+                "encoding": encoding,
+                "counted": "exact" if exact else "estimate",
+            }
+        )
+    print(json.dumps(models, ensure_ascii=False, indent=2))
