@@ -30,7 +30,7 @@ Exit status:
   2    bad usage or configuration
   3    the key was not accepted (401, 403)
   4    rate limit or quota, after retries
-  5    the prompt alone does not fit the context window
+  5    the prompt does not fit the context window
   6    a content filter stopped the prompt or the reply
   7    the reply was cut off by max_tokens
   8    network or server: refused, 5xx, a cut or stalled stream, no chat completion

@@ -5,7 +5,7 @@
     ├── AuthenticationError             3   401, 403
     ├── RateLimitError                  4   429; `QuotaError` when waiting can't help
     │   └── QuotaError                  4
-    ├── PromptTooLongError              5   the prompt alone does not fit the window
+    ├── PromptTooLongError              5   the prompt does not fit the window
     │   ├── WindowFullError             5   something would have to be left out, and the user
     │   │                                   wants to be asked
     │   └── ContextOverflowError        5   the server counted more tokens than its window holds

@@ -682,9 +682,7 @@ def test_an_embedded_model_that_is_not_there_is_told_with_the_one_that_is(home: 
     assert_refused(run("-m", str(home / "text.gguf"), "Hi", home=home), 2, "text.gguf", "GGUF")
 
 
-@pytest.mark.parametrize(
-    "word", ["sessions", "models", "personas", "usage", "init", "doctor", "key"]
-)
+@pytest.mark.parametrize("word", ["sessions", "personas", "usage", "init", "doctor", "key"])
 def test_a_subcommands_name_gets_a_hint_that_says_how_to_make_it_a_prompt(
     home: Path, word: str
 ) -> None:

@@ -46,6 +46,7 @@ LADDERS: list[tuple[str, Any, Any, Any, Any]] = [
     ("max_tokens", None, 11, 12, 13),
     ("temperature", None, 0.25, 0.0, 1.5),
     ("context_window", None, 1001, 1002, 1003),
+    ("overflow", "trim", "ask", "summarize", "trim"),
     ("plain", False, True, False, True),
 ]
 

@@ -13,7 +13,8 @@ from functools import partial
 from chatrepl.chat.messages import Message
 from chatrepl.chat.tokens import PRIMING, TokenCounter
 
-_TELLING = 40  # a shorter text says less of a tokenizer: much of it is frame
+_TELLING = 40  # tokens; a shorter text says less of a tokenizer: much of it is frame
+_SHORT = 20  # tokens; what a server counts more in so short a talk is its template's own words
 _PLAUSIBLE = (0.5, 4.0)  # tokens of another tokenizer for one of ours
 _FRAME = 16  # what a server's template may add to a message or leave out, in tokens
 _GAIN = 1 / 8
@@ -35,13 +36,13 @@ class Scale:
     @property
     def safe(self) -> float:
         """The factor that few messages exceed."""
-        return self.mean + 2 * self.spread
+        return 1.02 * self.mean + 2 * self.spread
 
     def learn(self, theirs: int, ours: int) -> None:
         """Take in what the server counted in a text of which we counted `ours` tokens."""
         weight = min(1.0, ours / _TELLING)
         self.weight += weight
-        gain = weight * max(_GAIN, 1 / max(1.0, self.weight))
+        gain = weight * max(_GAIN, 1 / self.weight)
         error = theirs / ours - self.mean
         self.mean += error * gain
         self.spread += (abs(error) * (1 - gain) - self.spread) * min(1.0, 2 * gain)
@@ -141,10 +142,11 @@ class Calibration:
             self._measured.clear()
             self._frame = 0
             new, share, raw = list(messages), theirs - PRIMING, ours - PRIMING
-        if not self._measured and raw < _TELLING and share > raw:
-            self._frame, share = share - raw, raw  # words that the server's template adds
-        self.scale.learn(share, raw)
-        self.taught = True
+        if not self._measured and raw < _SHORT and share > raw:
+            self._frame, share = share - raw, raw
+        else:
+            self.scale.learn(share, raw)
+            self.taught = True
         for message in new:
             self._measured[message] = max(1, round(share * self.counter.message(message) / raw))
 

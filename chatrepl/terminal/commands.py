@@ -216,7 +216,9 @@ def _members(repl: "Repl", exchange: int) -> str:
     talk = repl.chat.conversation
     first = len(talk.preamble) + sum(len(e.messages) for e in talk.exchanges[:exchange]) + 1
     last = first + len(talk.exchanges[exchange].messages) - 1
-    return f"message {first}" if first == last else f"messages {first} to {last}"
+    if first == last:
+        return f"message {first}"
+    return f"messages {first} {'and' if last == first + 1 else 'to'} {last}"
 
 
 def _pin(repl: "Repl", argument: str) -> None:

@@ -23,6 +23,7 @@ _PARTS = {
     "reply": ("▁", "dim"),
     "free": ("·", "dim"),
 }
+_ROOMY = 60  # columns
 _FIRST_WORDS = 200  # characters; the table shows what there is room for
 
 
@@ -66,17 +67,21 @@ def table(chat: Chat, width: int) -> RenderableType:
     """Give the table of messages and the bar below it, at most `width` columns wide."""
     lines = rows(chat)
     about = chat.calibration.about
-    grid = Table.grid(padding=(0, 2, 0, 0), expand=False)
+    gap = 2 if width >= _ROOMY else 1
+    grid = Table.grid(padding=(0, gap, 0, 0))
+    others = [
+        (row.number, row.message.role, f"{about}{row.tokens:,}", row.standing) for row in lines
+    ]
+    taken = sum(max(map(len, cells)) for cells in zip(*others, strict=True)) if others else 0
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(1, width - taken - 4 * gap))
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
-    for row in lines:
-        style = "dim" if row.standing in {"left out", "dropped", "in the note"} else ""
+    for row, (number, role, tokens, standing) in zip(lines, others, strict=True):
+        style = "dim" if standing in {"left out", "dropped", "in the note"} else ""
         words = clean(" ".join(row.message.content[:_FIRST_WORDS].split()))
-        tokens = f"{about}{row.tokens:,}"
-        cells = (row.number, row.message.role, words, tokens, row.standing)
+        cells = (number, role, words, tokens, standing)
         grid.add_row(*(Text(cell, style=style) for cell in cells))
     return Group(grid, Text(), _bar(chat, lines, width))
 

@@ -129,7 +129,9 @@ class Repl:
             self.answer(begin(), line)
         except WindowFullError as full:
             self.screen.notice(full.text)
-            match self._prompt.choose(_ROOM):
+            choice = self._prompt.choose(_ROOM)
+            self.prefill = "" if choice in {"n", "t", "s"} else line
+            match choice:
                 case "n":
                     self.chat.conversation = self.chat.conversation.cleared()
                     self.answer(self.chat.say(text), line)
