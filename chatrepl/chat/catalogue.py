@@ -42,6 +42,16 @@ _CORRECTED_WINDOWS = {
     "gpt-4-32k-0613": 32_768,
 }
 
+# The largest replies, which genai-prices does not have, from the API's model pages.
+_LARGEST_REPLIES = {
+    **dict.fromkeys(("gpt-3.5-turbo", "gpt-3.5-turbo-1106", "gpt-3.5-turbo-0125"), 4_096),
+    **dict.fromkeys(("gpt-4-turbo", "gpt-4-turbo-2024-04-09", "gpt-4o-2024-05-13"), 4_096),
+    **dict.fromkeys(("gpt-4o", "gpt-4o-mini"), 16_384),
+    **dict.fromkeys(("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"), 32_768),
+    **dict.fromkeys(("o1", "o3", "o3-mini", "o4-mini"), 100_000),
+    **dict.fromkeys(("gpt-5", "gpt-5-mini", "gpt-5-nano"), 128_000),
+}
+
 # They answer 400 to max_tokens and to any temperature but 1; the -chat ones don't reason.
 _REASONING = re.compile(r"^(ft:)?(o[1-9]\d*|gpt-([5-9]|[12]\d)(\.\d+)?)(?!.*-chat)(-|:|$)")
 _NEW_NAMES = {"max_tokens": "max_completion_tokens"}
@@ -140,11 +150,16 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
         context_window=known or ASSUMED_WINDOW,
         window_known=known is not None,
         ask_server=context_window is None and (known is None or local),
-        max_output=max_output,
+        max_output=max_output or _LARGEST_REPLIES.get(_base(own_name)),
         encoding=encoding,
         parameters={**names, **(parameters or {})},
         prices=prices or {},
     )
+
+
+def _base(model: str) -> str:
+    """Give the model that a name means, without its maker and of a fine-tuned one its base."""
+    return re.sub(r"^ft:([^:]+).*", r"\1", model.rpartition("/")[2])
 
 
 def known_window(model: str, maker: str | None = None) -> int | None:
@@ -152,7 +167,7 @@ def known_window(model: str, maker: str | None = None) -> int | None:
 
     `maker` is genai-prices' name of the provider whose models are meant, or None for any.
     """
-    base = re.sub(r"^ft:([^:]+).*", r"\1", model.rpartition("/")[2])
+    base = _base(model)
     if base in _CORRECTED_WINDOWS:
         return _CORRECTED_WINDOWS[base]
     info = _info(base, maker)
@@ -164,7 +179,7 @@ def known_prices(model: str, when: "datetime") -> dict[str, str]:
 
     In US dollars per million tokens. Of prices that rise with the size of the prompt, the first.
     """
-    info = _info(re.sub(r"^ft:([^:]+).*", r"\1", model.rpartition("/")[2]))
+    info = _info(_base(model))
     if info is None:
         return {}
     prices = info.get_prices(when)

@@ -66,10 +66,10 @@ def building(endpoint: Endpoint) -> Iterator[None]:
 
 
 @contextmanager
-def told(endpoint: Endpoint, model: str, *, reading: bool = False) -> Iterator[None]:
+def told(endpoint: Endpoint, model: str | None = None, *, reading: bool = False) -> Iterator[None]:
     """Turn every exception of the client into one of ours, with the key taken out.
 
-    `reading` says that the answer has begun.
+    `model` is the one that is asked, if one is; `reading` says that the answer has begun.
     """
     server = endpoint.server
     try:
@@ -164,7 +164,9 @@ def _of_code(body: object, endpoint: Endpoint) -> ChatreplError | None:
     return None
 
 
-def _of_status(error: openai.APIStatusError, endpoint: Endpoint, model: str) -> ChatreplError:
+def _of_status(
+    error: openai.APIStatusError, endpoint: Endpoint, model: str | None
+) -> ChatreplError:
     known = _of_code(error.body, endpoint)
     if known is not None:
         return known
@@ -181,6 +183,9 @@ def _of_status(error: openai.APIStatusError, endpoint: Endpoint, model: str) -> 
         case 429:
             text = f"{server} limits the rate: {words}"
             return RateLimitError(text, "Wait a little, then try again.", retry_after=after)
+        case 404 if model is None:
+            text = f"{server} does not list its models, or base_url is wrong: {words}"
+            return RequestRefusedError(text, CHECK_URL)
         case 404:
             text = f"{server} does not know the model '{model}', or base_url is wrong: {words}"
             return RequestRefusedError(text, endpoint.model_hint)

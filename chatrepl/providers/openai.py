@@ -123,7 +123,7 @@ class OpenAIProvider:
 
         client = self._connected()
         options: Any = {"timeout": _SMALL_WAIT, "follow_redirects": False}
-        with told(self.endpoint, path):
+        with told(self.endpoint):
             if body is None:
                 return client.get(path, cast_to=object, options=options)
             return client.post(path, body=body, cast_to=object, options=options)

@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.tokens import encoding_for
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_ROOMY = 80  # columns
 _HEAD = ("model", "window", "largest reply", "$/M prompt", "$/M reply", "encoding")
 
 
@@ -17,6 +22,19 @@ def show(cards: Iterable[ModelCard], screen: Screen) -> None:
     if not screen.on_terminal:
         print("\n".join("\t".join(row) for row in rows))
         return
+    from rich.text import Text  # noqa: PLC0415
+
+    if screen.out.width < _ROOMY:
+        for name, *facts in rows:
+            words = [f"{title} {fact}" for title, fact in zip(_HEAD[1:], facts, strict=True)]
+            screen.out.print(Text(name, style="bold"), Text(", ".join(words)), sep="\n")
+    else:
+        screen.out.print(_table(rows))
+    if any(cell.endswith("?") for row in rows for cell in row):
+        screen.notice("? is assumed: the window is not known")
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -26,9 +44,7 @@ def show(cards: Iterable[ModelCard], screen: Screen) -> None:
         table.add_column(title, justify="left" if left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    screen.out.print(table)
-    if any(cell.endswith("?") for row in rows for cell in row):
-        screen.notice("? is assumed: the window is not known")
+    return table
 
 
 def _row(card: ModelCard) -> tuple[str, ...]:
