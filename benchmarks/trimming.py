@@ -88,6 +88,23 @@ def grow(talk: Conversation, calibration: Calibration, texts: Sequence[str]) -> 
     return costs
 
 
+def awkward(chance: random.Random, size: int = 1_000_000) -> dict[str, str]:
+    """Give texts that are hard on a tokenizer."""
+    line = "2026-11-22T10:00:00 INFO 0x7f3a [worker-12] request id={} took 12 ms\n"
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return {
+        "1 MB of English": text(chance, size // 4)[:size],
+        "1 MB of a log": "".join(line.format(n) for n in range(size // 60))[:size],
+        "1 MB of base64": "".join(chance.choices(letters + "0123456789+/", k=size)),
+        "1 MB of blanks": " " * size,
+        "a word of 200,000 characters": "".join(chance.choices(letters, k=size // 5)),
+        "200,000 times the same letter": "a" * (size // 5),
+        "200,000 Chinese characters": "".join(
+            chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(size // 5)
+        ),
+    }
+
+
 def main() -> None:
     """Measure and print Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -125,6 +142,14 @@ def main() -> None:
         cost = 1_000 * statistics.median(grow(talk, calibration, texts[2:]))
         first = first or cost
         print(f"| {size:,} | {cost:.2f} | {cost / first:.2f} |")
+
+    print("\nCounting a message\n")
+    print("| | tokens | seconds, best of 5 |")
+    print("|---|--:|--:|")
+    counter = TokenCounter(card_for(MODEL))
+    for name, long_text in awkward(chance).items():
+        best = min(seconds(partial(counter.text, long_text)) for _ in range(5))
+        print(f"| {name} | {counter.text(long_text):,} | {best:.2f} |")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from chatrepl.providers.embedded import (
     check_installed,
     find_model,
 )
-from chatrepl.providers.endpoint import NO_KEY, Endpoint, is_nearby
+from chatrepl.providers.endpoint import NO_KEY, Endpoint, host_of, is_nearby
 from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.providers.scripted import ScriptedProvider
@@ -204,13 +204,17 @@ class App:
 
     def _scale(self) -> Scale:
         """Give what earlier runs have learnt of the model's tokenizer."""
-        return self._calibrations.scale(f"{self.settings.provider}/{self.model}")
+        return self._calibrations.scale(self._scale_name)
+
+    @property
+    def _scale_name(self) -> str:
+        """Name the model and who serves it: others may serve another under the same name."""
+        return f"{host_of(self.settings.server.base_url) or self.settings.provider}/{self.model}"
 
     def _keep_scale(self) -> None:
         """Keep what this run has learnt of it."""
         if self._chat is not None and self._chat.calibration.taught:
-            name = f"{self.settings.provider}/{self.model}"
-            self._calibrations.keep(name, self._chat.calibration.scale)
+            self._calibrations.keep(self._scale_name, self._chat.calibration.scale)
 
     def _fetch(self, provider: EmbeddedProvider) -> None:
         """Download the embedded model if it is not there."""

@@ -17,6 +17,7 @@ _TELLING = 40  # tokens; a shorter text says less of a tokenizer: much of it is 
 _SHORT = 20  # tokens; what a server counts more in so short a talk is its template's own words
 _PLAUSIBLE = (0.5, 4.0)  # tokens of another tokenizer for one of ours
 _FRAME = 16  # what a server's template may add to a message or leave out, in tokens
+_ROUNDING = 3  # tokens by which a count may be off whatever the tokenizer
 _GAIN = 1 / 8
 
 
@@ -45,7 +46,8 @@ class Scale:
         gain = weight * max(_GAIN, 1 / self.weight)
         error = theirs / ours - self.mean
         self.mean += error * gain
-        self.spread += (abs(error) * (1 - gain) - self.spread) * min(1.0, 2 * gain)
+        distance = max(0.0, abs(error) - _ROUNDING / ours) * (1 - gain)
+        self.spread += (distance - self.spread) * min(1.0, 2 * gain)
 
 
 class Calibration:
@@ -60,7 +62,8 @@ class Calibration:
         self.scale = scale or Scale()
         self.last: tuple[int, int] | None = None
         self.taught = False
-        self._contradicted = False
+        # A scale was only ever learnt where the name did not say it all.
+        self._contradicted = self.scale.weight > 0
         self._frame = 0  # what the server adds to every request
         self._measured: dict[Message, int] = {}
         self._waiting: list[Callable[[], None]] = []
@@ -152,10 +155,12 @@ class Calibration:
 
     def _learn_reply(self, reply: Message, completion_tokens: int) -> None:
         ours = self.counter.message(reply)
-        # Its frame, and a line's end or two that a template may add.
-        theirs = completion_tokens + self.counter.message(Message(reply.role, "")) + 2
+        frame = self.counter.message(Message(reply.role, ""))
+        theirs = completion_tokens + math.ceil(frame * self.scale.safe)
         if not self.exact and _is_plausible(theirs, ours):
             self._measured[reply] = theirs
+            if ours >= _SHORT + frame:  # no template stands around it: the cleanest sample
+                self.scale.learn(completion_tokens, ours - frame)
 
 
 def _is_plausible(theirs: int, ours: int) -> bool:

@@ -94,6 +94,11 @@ class ModelCard:
     prices: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def thinks(self) -> bool:
+        """Whether it is a reasoning model, whose max_tokens its thoughts use up too."""
+        return self.parameters.get("temperature") == ""
+
+    @property
     def default_max_tokens(self) -> int:
         """How many tokens a reply may have when nobody says: the rest is the prompt's."""
         largest = self.max_output or LARGEST_DEFAULT_REPLY
@@ -102,6 +107,8 @@ class ModelCard:
     def told(self, served: Served) -> "ModelCard":
         """Believe what the server says, but for what the user has set."""
         window = served.context_window if self.ask_server else None
+        if window is not None and served.assumed:
+            window = min(window, self.context_window)  # a refusal may have taught better
         return replace(
             self,
             context_window=window or self.context_window,

@@ -23,42 +23,62 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which exchanges to condense, `first` up to, not with, `end`, and the request for it."""
+    """Which exchanges to condense, `first` up to, not with, `end`, and the request for it.
+
+    `exchanges` are given to the model, `tokens` is what they cost. The note will not tell of
+    `untold`.
+    """
 
     first: int
     end: int
+    untold: frozenset[int]
     exchanges: int
     tokens: int
     request: Window
 
     def note(self, text: str) -> Note:
         """Make the note of what the model wrote."""
-        return Note(text, self.first, self.end)
+        return Note(text, self.first, self.end, self.untold)
 
 
-def plan(window: Window, calibration: Calibration) -> Plan:
+def plan(window: Window, calibration: Calibration, *, thinks: bool = False) -> Plan:
     """Choose the exchanges that have to go, and so many more that the next turns have room.
 
     What is left then takes half of the room that the exchanges have. Of what is condensed, so
-    much is given to the model as its window holds, the newest first. Raises PromptTooLongError.
+    much is given to the model as its window holds, the newest first. `thinks` says that the
+    model's thoughts need room too. Raises PromptTooLongError.
     """
     talk = window.conversation
+    before = talk.note
     end = _end(window, calibration)
-    begin = talk.note.end if talk.note else 0
+    begin = before.end if before else 0
     settled = talk.pins.union(talk.drops)
-    old = [index for index in range(begin, end) if index not in settled]
+    old = [*sorted(before.untold if before else ()), *range(begin, end)]
+    old = [index for index in old if index not in settled]
     note_tokens = max(32, min(512, (window.context_window - window.max_tokens) // 8))
     order = Message("user", _ORDER.format(words=note_tokens // 2))
     exchanges = [Exchange(tuple(_spoken(talk.exchanges[index]))) for index in old]
     asking = Conversation(
-        Message("system", _SYSTEM + (_BEFORE + talk.note.text if talk.note else "")),
+        Message("system", _SYSTEM + (_BEFORE + before.text if before else "")),
         exchanges=(*exchanges, Exchange((order,))),
     )
-    request = fit(asking, calibration, context_window=window.context_window, max_tokens=note_tokens)
-    old = old[request.first :]
-    first = talk.note.first if talk.note else old[0] if old else begin
-    tokens = sum(calibration.cost(m) for index in old for m in talk.exchanges[index].messages)
-    return Plan(first, end, len(old), tokens, request)
+    request = fit(
+        asking,
+        calibration,
+        context_window=window.context_window,
+        max_tokens=window.max_tokens if thinks else note_tokens,
+    )
+    given = old[request.first :]
+    first = before.first if before else min(given, default=end)
+    told = {index for index in range(first, end) if before and before.tells_of(index)}.union(given)
+    return Plan(
+        first,
+        end,
+        frozenset(range(first, end)) - told,
+        len(given),
+        sum(calibration.cost(m) for index in given for m in talk.exchanges[index].messages),
+        request,
+    )
 
 
 def _spoken(exchange: Exchange) -> list[Message]:

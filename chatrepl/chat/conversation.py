@@ -75,17 +75,9 @@ class Exchanges(Sequence[Exchange]):
 
         A page that was made anew counts as another one.
         """
-        pages = 0
-        for mine, theirs in zip(self._pages, other._pages, strict=False):
-            if mine is not theirs:
-                break
-            pages += 1
-        count = pages * self._PAGE
-        for index in range(count, min(count + self._PAGE, len(self), len(other))):
-            if self[index] is not other[index]:
-                break
-            count += 1
-        return count
+        pages = _same(self._pages, other._pages)
+        mine, theirs = ((*each._pages[pages : pages + 1], each._tail)[0] for each in (self, other))
+        return pages * self._PAGE + _same(mine, theirs)
 
     def __len__(self) -> int:
         """Count them."""
@@ -101,9 +93,10 @@ class Exchanges(Sequence[Exchange]):
         """Give one, or a tuple of some."""
         if isinstance(index, slice):
             return tuple(self[each] for each in range(*index.indices(len(self))))
-        page, place = divmod(index if index >= 0 else index + len(self), self._PAGE)
-        if page < 0:
+        index += len(self) if index < 0 else 0
+        if not 0 <= index < len(self):
             raise IndexError(index)
+        page, place = divmod(index, self._PAGE)
         return (self._pages[page] if page < len(self._pages) else self._tail)[place]
 
     def __iter__(self) -> Iterator[Exchange]:
@@ -123,22 +116,34 @@ class Exchanges(Sequence[Exchange]):
         return repr(tuple(self))
 
 
+def _same(one: tuple[object, ...], other: tuple[object, ...]) -> int:
+    """Count how many at the beginning are the very same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a is not b), min(len(one), len(other)))
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """The model's summary of the exchanges from index `first` up to, not with, `end`.
 
-    It is sent in their place, after the system message, in a system message that says what it is.
+    `untold` are those among them that it does not tell of. It is sent in their place, after the
+    system message, in a system message that says what it is.
     """
 
     text: str
     first: int
     end: int
+    untold: frozenset[int] = frozenset()
     message: Message = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Mark the text as what it is."""
         message = Message("system", f"{NOTE_MARK}\n{self.text}")
         object.__setattr__(self, "message", message)
+
+    def tells_of(self, index: int) -> bool:
+        """Whether it stands for an exchange."""
+        return self.first <= index < self.end and index not in self.untold
 
 
 NOTE_MARK = "Note: a summary, written by the model, of earlier messages that are not sent any more."
@@ -222,6 +227,7 @@ class Conversation:
             self,
             exchanges=self.said.without_last().appended(Exchange(said)),
             drops=tuple(index for index in self.drops if index != last),
+            note=None if self.note and self.note.end > last else self.note,
         )
 
     def without_last(self) -> "Conversation":
@@ -248,7 +254,7 @@ class Conversation:
 
     def dropped(self, index: int) -> "Conversation":
         """Never send an exchange again. A note that tells of it goes too."""
-        told = self.note is not None and self.note.first <= index < self.note.end
+        told = self.note is not None and self.note.tells_of(index)
         return replace(
             self,
             drops=(*(i for i in self.drops if i != index), index),

@@ -66,10 +66,11 @@ class LegacyMarkup:
 class Refitted:
     """The server counted more tokens than we did: the turn is trimmed further and sent again.
 
-    Said once in a turn, however often that is.
+    Said once in a turn, however often that is. `context_window` is what the server says it has,
+    or None if it did not say.
     """
 
-    context_window: int
+    context_window: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ sent and deletes nothing.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.conversation import Conversation
@@ -69,8 +70,7 @@ class Window:
             return "pinned"
         if index >= self.first:
             return "sent"
-        noted = talk.note is not None and talk.note.first <= index < talk.note.end
-        return "in the note" if noted else "left out"
+        return "in the note" if talk.note and talk.note.tells_of(index) else "left out"
 
     def sent_of(self, index: int) -> tuple[Message, ...]:
         """Give the messages of an exchange that are sent."""
@@ -173,14 +173,15 @@ def _cost(
 
 
 def _start(conversation: Conversation) -> int:
-    """Give the index of the first exchange that is not in the note."""
-    return conversation.note.end if conversation.note else 0
+    """Give the index of the first exchange that is not in the note; the last one never is."""
+    note = conversation.note
+    return min(note.end, len(conversation.exchanges) - 1) if note else 0
 
 
 def _newest_first(conversation: Conversation, start: int) -> Iterator[Message]:
     yield from conversation.opening
     early = [index for index in conversation.pins | conversation.reminders if index < start]
-    for index in (*early, *range(len(conversation.exchanges) - 1, start - 1, -1)):
+    for index in chain(early, range(len(conversation.exchanges) - 1, start - 1, -1)):
         if index not in conversation.drops:
             yield from conversation.exchanges[index].messages
 
@@ -189,6 +190,7 @@ def _left_out(conversation: Conversation, calibration: Calibration, first: int) 
     """Sum up what is left out for want of room, without going through it."""
     note = conversation.note
     spans = [(0, note.first), (note.end, first)] if note else [(0, first)]
+    spans += [(index, index + 1) for index in note.untold] if note else []
     spans = [(begin, end) for begin, end in spans if begin < end]
     if not spans:
         return LeftOut()

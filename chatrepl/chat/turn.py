@@ -50,7 +50,8 @@ class Preview:
 
     prompt_tokens: int
     left_out: LeftOut
-    fits: bool
+    outgrown: bool = False
+    fits: bool = True
 
 
 class Chat:
@@ -118,20 +119,30 @@ class Chat:
                 self.card = self.card.told(served)
                 self._asked = not served.assumed
 
-    def window(self, conversation: Conversation) -> Window:
-        """Give what would be sent for a conversation that ends with a user message."""
+    def window(self, conversation: Conversation, limit: int | None = None) -> Window:
+        """Give what would be sent for a conversation that ends with a user message.
+
+        `limit` is taken for the context window if it is smaller. Raises PromptTooLongError.
+        """
+        size = min(self.card.context_window, limit or self.card.context_window)
+        card = replace(self.card, context_window=size)
         with self._measuring:
             return fit(
                 conversation,
                 self.calibration,
-                context_window=self.card.context_window,
-                max_tokens=self.max_tokens,
+                context_window=size,
+                max_tokens=self.reply_limit or card.default_max_tokens,
             )
 
     def fitted(self) -> Window | None:
-        """Give what is sent of the conversation as it is; None if it is empty or can't fit."""
+        """Give what would be sent with the next message, an empty one; None if nothing was said.
+
+        Also None if what must be sent can't fit.
+        """
         try:
-            return self.window(self.conversation) if self.conversation.exchanges else None
+            if not self.conversation.exchanges:
+                return None
+            return self.window(self.conversation.asking(Message("user", "")))
         except PromptTooLongError:
             return None
 
@@ -142,20 +153,18 @@ class Chat:
         """
         talk = self.conversation
         with self._measuring:
-            if text.strip():
-                prompt = Message("user", text)
-                if self._draft is not None and self._draft != prompt:
-                    self.counter.forget(self._draft)
-                self._draft = prompt
-                talk = talk.asking(prompt)
-            if not talk.exchanges:
-                return Preview(self.calibration.request(talk.opening), LeftOut(), fits=True)
+            prompt = Message("user", text if text.strip() else "")
+            if self._draft is not None and self._draft != prompt:
+                self.counter.forget(self._draft)
+            self._draft = prompt
+            talk = talk.asking(prompt)
+            nothing = 0 if prompt.content else self.calibration.cost(prompt)
             try:
                 window = self.window(talk)
             except PromptTooLongError:
-                return Preview(fixed_cost(talk, self.calibration), LeftOut(), fits=False)
+                return Preview(fixed_cost(talk, self.calibration) - nothing, LeftOut(), fits=False)
             tokens = window.prompt_tokens or self.calibration.request(window.messages)
-            return Preview(tokens, window.left_out, fits=True)
+            return Preview(tokens - nothing, window.left_out, window.outgrown)
 
     def pin(self, exchange: int) -> None:
         """Always send an exchange from now on.
@@ -197,6 +206,7 @@ class Chat:
         yield from self._warn(prompt)
         self.ask_limits()
         window = yield from self._make_room(draft)
+        draft = window.conversation
         self._recorder.begin(prompt)
         pieces: list[str] = []
         finish_reason: str | None = None
@@ -218,7 +228,6 @@ class Chat:
         finally:
             reply = Message("assistant", "".join(pieces)) if pieces else None
             if reply is not None:
-                draft = replace(draft, note=self.conversation.note)
                 self.conversation = draft.answered(reply, finish_reason, usage)
                 if usage is not None and not thought and not usage.reasoning_tokens:
                     self.calibration.observe_reply(reply, usage.completion_tokens)
@@ -236,15 +245,7 @@ class Chat:
         if not window.outgrown or self.overflow == "trim":
             return window
         if self.overflow == "ask":
-            out = window.left_out
-            what = "1 exchange" if out.exchanges == 1 else f"{out.exchanges:,} exchanges"
-            about = self.calibration.about
-            raise WindowFullError(
-                f"The conversation has outgrown the window: {what}, {about}{out.tokens:,} tokens, "
-                "would have to be left out.",
-                "/clear begins a new one; --overflow trim leaves them out, --overflow summarize "
-                "condenses them.",
-            )
+            raise self._full(window)
         try:
             yield from self._condense(window)
         except ChatreplError as error:
@@ -252,10 +253,21 @@ class Chat:
             return window
         return self.window(replace(draft, note=self.conversation.note))
 
+    def _full(self, window: Window) -> WindowFullError:
+        out = window.left_out
+        what = "1 exchange" if out.exchanges == 1 else f"{out.exchanges:,} exchanges"
+        return WindowFullError(
+            f"The conversation has outgrown the window: {what}, {self.calibration.about}"
+            f"{out.tokens:,} tokens, would have to be left out.",
+            "--overflow trim leaves them out, --overflow summarize condenses them.",
+        )
+
     def _condense(self, window: Window) -> Iterator[Event]:
         """Have the model condense the oldest exchanges into a note. Raises ChatreplError."""
         with self._measuring:
-            planned = plan(window, self.calibration)
+            planned = plan(window, self.calibration, thinks=self.card.thinks)
+        if not planned.exchanges:
+            raise PromptTooLongError("What has to go is too long for the model to condense.")
         yield Condensing(planned.exchanges)
         asked = planned.request
         request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
@@ -293,6 +305,7 @@ class Chat:
 
     def _ask(self, window: Window) -> Iterator[Event]:
         """Send the window; trim further and send again where the server says it is too much."""
+        limit: int | None = None
         for refits_left in reversed(range(_REFITS + 1)):
             self.sent = window
             yield from self._receipt(window)
@@ -305,32 +318,49 @@ class Chat:
             except ContextOverflowError as overflow:
                 if began or refits_left == 0:
                     raise
-                self._learn(overflow, window)
-                window = self.window(window.conversation)
+                limit = self._learn(overflow, window)
+                try:
+                    window = self.window(window.conversation, limit)
+                except PromptTooLongError:
+                    if limit is None:
+                        raise
+                    raise overflow from None  # our guess is no reason to give
+                if self.overflow == "ask" and window.outgrown:
+                    raise self._full(window) from None
                 if refits_left == _REFITS:
-                    yield Refitted(self.card.context_window)
+                    yield Refitted(overflow.context_window)
             else:
+                if limit is not None and not self.card.window_known:
+                    # What was taken now is all that is known of it.
+                    taken = self.calibration.request(window.messages) + window.max_tokens
+                    self.card = replace(self.card, context_window=taken)
                 return
 
     def _receipt(self, window: Window) -> Iterator[Trimmed]:
         talk, out = window.conversation, window.left_out
-        left_out = (window.first, talk.pins, talk.drops, talk.note) if out.exchanges else ()
+        pins, drops = ({i for i in s if i < window.first} for s in (talk.pins, talk.drops))
+        left_out = (window.first, pins, drops, talk.note) if out.exchanges else ()
         if left_out and left_out != self._left_out:
             yield Trimmed(out.exchanges, out.tokens, self.calibration.exact)
         self._left_out = left_out
 
-    def _learn(self, overflow: ContextOverflowError, window: Window) -> None:
+    def _learn(self, overflow: ContextOverflowError, window: Window) -> int | None:
         """Take the server's word for the window, and for how it counts.
 
-        Whatever it told, the next request must be a smaller one: by a third, if not by more.
+        Whatever it told, the next request must be a smaller one. If its numbers don't make it so,
+        the window for that is a guess, which is given: two thirds of what was too much.
         """
-        if overflow.context_window:
-            smaller = min(self.card.context_window, overflow.context_window)
+        self._asked = True  # it has told more than its list does
+        told = overflow.context_window
+        if told:
+            smaller = min(self.card.context_window, told)
             self.card = replace(self.card, context_window=smaller, window_known=True)
         with self._measuring:
             if overflow.prompt_tokens:
                 self.calibration.observe(window.messages, overflow.prompt_tokens, refused=True)
             ours = self.calibration.request(window.messages)
-            if self.card.context_window - self.max_tokens >= ours:
-                less = int(ours / 1.5) + self.max_tokens
-                self.card = replace(self.card, context_window=less)
+        if self.card.context_window - self.max_tokens < ours:
+            return None
+        if not told:
+            self.card = replace(self.card, window_known=False)
+        return int(ours / 1.5) + self.max_tokens

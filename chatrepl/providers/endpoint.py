@@ -46,7 +46,7 @@ class Endpoint:
     @property
     def server(self) -> str:
         """Name the server in messages: its host, or the provider's name."""
-        host = re.sub(r"^\w+://([^/@]*@)?([^/?#]*).*", r"\2", self.base_url or "", flags=re.DOTALL)
+        host = host_of(self.base_url)
         return f"{self.name} ({host})" if host else self.name
 
     def check(self) -> None:
@@ -58,6 +58,11 @@ class Endpoint:
             if not (_TOKEN.fullmatch(name) and _VALUE.fullmatch(value)):
                 text = f"The header '{name}' of the provider '{self.name}' can't be sent."
                 raise SettingsError(text, "Header values are plain ASCII; check default_headers.")
+
+
+def host_of(url: str | None) -> str:
+    """Give host and port of a URL, without a name and password that may stand before them."""
+    return re.sub(r"^\w+://([^/@]*@)?([^/?#]*).*", r"\2", url or "", flags=re.DOTALL)
 
 
 def is_loopback(url: str | None) -> bool:

@@ -34,15 +34,19 @@ _UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter
 _OVERFLOW = re.compile(
     r"maximum context length|context length (is|of) only|available context size"
     r"|input (length )?exceeds the context|maximum model length|configured limit of \d"
-    r"|prompt is too long|tokens. must be <="
+    r"|prompt is too long|max_new_tokens. must be <=|must have less than \d+ tokens"
+    r"|too long to fit into the model|exceeded max context length|exceed context limit"
+    r"|greater than the context length|ContextWindowExceeded"
 )
 _WINDOW = re.compile(
     r"(?:maximum context length (?:is|of) |maximum context length \(|context length (?:is|of) only "
-    r"|maximum model length of |configured limit of |context size \(|must be <= |> )(\d+)"
+    r"|maximum model length of |configured limit of |context size \(|must be <= |> "
+    r"|\(context length |must have less than )(\d+)"
 )
 _PROMPT = re.compile(
-    r"(\d+) in (?:the messages|your prompt)|resulted in (\d+)|request \((\d+) tokens"
-    r"|(?:has|passed) (\d+) input tokens|length \(?(\d+)\)? (?:is longer|exceeds)"
+    r"(\d+) (?:tokens )?in (?:the messages|your prompt)|resulted in (\d+)|request \((\d+) tokens"
+    r"|(?:has|passed) (\d+) input tokens|length \(?(\d+)\)? (?:is longer|is too long|exceeds)"
+    r"|context limit: (\d+)"
     r"|too long: (\d+)|Given: (\d+)"
 )
 
@@ -103,7 +107,10 @@ def _one_line(said: object, limit: int = 300) -> str:
 def _words(body: object, endpoint: Endpoint) -> str:
     """Find the server's own words in an error body, wherever it put them, without the key."""
     if isinstance(body, Mapping):
+        metadata = body.get("metadata")
+        raw = metadata.get("raw") if isinstance(metadata, Mapping) else None  # OpenRouter's
         body = body.get("message") or body.get("detail") or body.get("error")
+        body = f"{body}: {raw}" if raw else body
     words = str(body or "it gave no reason")
     if endpoint.has_key:
         words = words.replace(endpoint.api_key, "[the key]")

@@ -6,23 +6,21 @@ OpenRouter and Together `context_length`; Ollama tells when it is asked at its o
 
 import re
 from collections.abc import Iterator, Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from chatrepl.chat.catalogue import ASSUMED_WINDOW, Served
 
-_Size = Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None
-
 
 class _Meta(msgspec.Struct):
-    n_ctx: _Size = None
+    n_ctx: int | None = None
 
 
 class _Top(msgspec.Struct):
-    context_length: _Size = None
-    max_completion_tokens: _Size = None
+    context_length: int | None = None
+    max_completion_tokens: int | None = None
 
 
 class _Pricing(msgspec.Struct):
@@ -37,10 +35,10 @@ class _Entry(msgspec.Struct):
     id: str
     aliases: list[str] | None = None
     meta: _Meta | None = None
-    max_model_len: _Size = None
-    context_window: _Size = None
-    context_length: _Size = None
-    max_completion_tokens: _Size = None
+    max_model_len: int | None = None
+    context_window: int | None = None
+    context_length: int | None = None
+    max_completion_tokens: int | None = None
     top_provider: _Top | None = None
     pricing: _Pricing | None = None
 
@@ -52,7 +50,7 @@ class _Shown(msgspec.Struct):
 
 class _Running(msgspec.Struct):
     name: str
-    context_length: _Size = None
+    context_length: int | None = None
 
 
 class _AllRunning(msgspec.Struct):
@@ -61,16 +59,17 @@ class _AllRunning(msgspec.Struct):
 
 def read_listing(answer: object) -> Iterator[Served]:
     """Read the answer to GET /models; an entry that can't be read is passed over."""
-    data = answer.get("data") if isinstance(answer, dict) else None
+    data = answer.get("data") if isinstance(answer, dict) else answer  # Together: an array
     for entry in data if isinstance(data, list) else []:
         try:
             model = msgspec.convert(entry, _Entry)
         except msgspec.ValidationError:
             continue
         top = model.top_provider or _Top()
-        window = top.context_length or model.max_model_len or model.context_window
-        window = window or model.context_length or (model.meta or _Meta()).n_ctx
-        largest = top.max_completion_tokens or model.max_completion_tokens
+        meta = model.meta or _Meta()
+        said = (top.context_length, model.max_model_len, model.context_window)
+        window = _first_size(*said, model.context_length, meta.n_ctx)
+        largest = _first_size(top.max_completion_tokens, model.max_completion_tokens)
         prices = _prices(model.pricing) if model.pricing else {}
         for name in dict.fromkeys([model.id, *(model.aliases or [])]):
             yield Served(name, window, largest, prices)
@@ -82,7 +81,8 @@ def find(model: str, served: Sequence[Served]) -> Served | None:
     Ollama takes a name without its tag; llama.cpp serves one model and takes any name for it.
     """
     by_name = {one.name: one for one in served}
-    only = served[0] if len(served) == 1 and served[0].context_window else None
+    alike = len({one.context_window for one in served}) == 1  # one model, under its aliases
+    only = served[0] if alike and served[0].context_window else None
     return by_name.get(model) or by_name.get(f"{model}:latest") or only
 
 
@@ -98,16 +98,22 @@ def read_ollama(model: str, shown: object, running: object) -> Served | None:
     except msgspec.ValidationError:
         return None
     for one in now:
-        if one.name in {model, f"{model}:latest"} and one.context_length:
-            return Served(model, one.context_length)
+        window = _first_size(one.context_length)
+        if one.name in {model, f"{model}:latest"} and window:
+            return Served(model, window)
     lengths = (about.model_info[key] for key in about.model_info if key.endswith(".context_length"))
-    largest = next((length for length in lengths if isinstance(length, int)), None)
-    set_to = re.search(r"^num_ctx\s+([1-9]\d*)", about.parameters or "", re.MULTILINE)
+    largest = _first_size(*lengths)
+    set_to = re.search(r"^num_ctx\s+([1-9]\d{0,8})\b", about.parameters or "", re.MULTILINE)
     if set_to is not None:
         return Served(model, min(int(set_to[1]), largest or int(set_to[1])))
     if largest is None:
         return None
     return Served(model, min(largest, ASSUMED_WINDOW), assumed=largest > ASSUMED_WINDOW)
+
+
+def _first_size(*said: object) -> int | None:
+    """Give the first that is a size; servers write 0 for what has none."""
+    return next((n for n in said if type(n) is int and 1 <= n <= 10**9), None)
 
 
 def _prices(pricing: _Pricing) -> dict[str, str]:
@@ -121,8 +127,8 @@ def _prices(pricing: _Pricing) -> dict[str, str]:
     for name, price in said.items():
         try:
             million = Decimal(str(price)) * 1_000_000
-        except InvalidOperation:
+        except ArithmeticError:
             continue
-        if million.is_finite() and million >= 0:
+        if million.is_finite() and 0 <= million < 10**9:
             prices[name] = f"{million.normalize():f}"
     return prices

@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
-from chatrepl.errors import UnsupportedParameterError
+from chatrepl.errors import BadReplyError, ChatreplError, UnsupportedParameterError
 from chatrepl.providers.chunks import chunk_stream, read_chunks
-from chatrepl.providers.endpoint import OPENAI_URL, Endpoint, is_loopback, is_nearby
+from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint, is_loopback, is_nearby
 from chatrepl.providers.listing import find, read_listing, read_ollama
 
 if TYPE_CHECKING:
@@ -57,8 +59,12 @@ class OpenAIProvider:
         if (found is None or found.context_window) or not is_nearby(self.endpoint.base_url):
             return found
         root = (self.endpoint.base_url or "").rstrip("/").removesuffix("/v1")
-        shown = self._get(f"{root}/api/show", {"model": model})
-        return read_ollama(model, shown, self._get(f"{root}/api/ps")) or found
+        shown: object = None
+        running: object = {}
+        with suppress(ChatreplError):  # most servers are no Ollama
+            shown = self._get(f"{root}/api/show", {"model": model})
+            running = self._get(f"{root}/api/ps")
+        return read_ollama(model, shown, running) or found
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model; a parameter that the server refuses by name is renamed or left out."""
@@ -122,11 +128,15 @@ class OpenAIProvider:
         from chatrepl.providers.faults import told  # noqa: PLC0415 - imports the client
 
         client = self._connected()
-        options: Any = {"timeout": _SMALL_WAIT, "follow_redirects": False}
-        with told(self.endpoint):
-            if body is None:
-                return client.get(path, cast_to=object, options=options)
-            return client.post(path, body=body, cast_to=object, options=options)
+        wait = min(_SMALL_WAIT, self.endpoint.timeout)
+        options: Any = {"timeout": wait, "follow_redirects": False}
+        with told(replace(self.endpoint, timeout=wait)):
+            try:
+                if body is None:
+                    return client.get(path, cast_to=object, options=options)
+                return client.post(path, body=body, cast_to=object, options=options)
+            except (ValueError, RecursionError) as error:
+                raise BadReplyError(f"{self.endpoint.server} sent no JSON.", CHECK_URL) from error
 
     def _connected(self) -> "openai.OpenAI":
         with self._connecting:

@@ -28,12 +28,19 @@ class Calibrations:
             data = msgspec.json.format(msgspec.json.encode({**self._read(), name: scale}))
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = self._file.with_suffix(f".{os.getpid()}")
-            new.write_bytes(data)
-            new.replace(self._file)
+            try:
+                new.write_bytes(data)
+                new.replace(self._file)
+            finally:
+                new.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Scale]:
         try:
             scales = msgspec.json.decode(self._file.read_bytes(), type=dict[str, Scale])
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError, RecursionError):
             return {}
-        return {name: scale for name, scale in scales.items() if 0.25 <= scale.mean <= 4}
+        return {name: scale for name, scale in scales.items() if _is_sound(scale)}
+
+
+def _is_sound(scale: Scale) -> bool:
+    return 0.25 <= scale.mean <= 4 and 0 <= scale.spread <= 4 and scale.weight >= 0

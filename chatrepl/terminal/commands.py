@@ -181,8 +181,9 @@ def _context(repl: "Repl", argument: str) -> None:
     for row in context.rows(chat):
         if row.number == argument.lstrip("0").lower():
             about = chat.calibration.about
-            head = f"{row.number} {row.message.role}, {about}{row.tokens:,} tokens, {row.standing}"
-            repl.screen.notice(head)
+            size = f"{about}{row.tokens:,} tokens"
+            parts = [f"{row.number} {row.message.role}", size, row.standing]
+            repl.screen.notice(", ".join(["note", size] if row.number == "note" else parts))
             repl.screen.out.print(Text(clean(row.message.content)))
             return
     raise _no_message(repl, argument)

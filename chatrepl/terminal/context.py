@@ -20,6 +20,7 @@ _PARTS = {
     "examples": ("▓", "yellow"),
     "pins": ("▒", "cyan"),
     "history": ("░", "green"),
+    "frame": ("▔", "dim"),
     "reply": ("▁", "dim"),
     "free": ("·", "dim"),
 }
@@ -94,7 +95,8 @@ def _bar(chat: Chat, lines: list[Row], width: int) -> RenderableType:
         if row.standing in {*of_standing, "sent", "too long"}:
             sizes[of_standing.get(row.standing, "history")] += row.tokens
     sizes["reply"] = chat.max_tokens
-    sizes["free"] = max(0, window - sum(sizes.values()) - chat.calibration.overhead)
+    sizes["frame"] = chat.calibration.overhead
+    sizes["free"] = max(0, window - sum(sizes.values()))
     bar = Text(no_wrap=True, overflow="crop")
     legend = Table.grid(padding=(0, 2, 0, 0))
     legend.add_column()

@@ -9,12 +9,19 @@ from chatrepl.chat.turn import Chat
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the gauge shows: tokens of the prompt, the share of the talk left out, from 0 to 1."""
+    """What the gauge shows: tokens of the prompt, the share of the talk that has no room.
+
+    The share is from 0 to 1; `fate` says what becomes of it.
+    """
 
     tokens: int
     about: str
-    left_out: float
+    share: float
     fits: bool
+    fate: str = "left out"
+
+
+_FATES = {"trim": "left out", "ask": "over", "summarize": "to condense"}
 
 
 class Gauge:
@@ -34,7 +41,14 @@ class Gauge:
 
     def read(self, chat: Chat, line: str) -> Reading | None:
         """Give the latest reading, at once, and see to it that one of this line follows."""
-        wanted = (chat.conversation, chat.card, chat.calibration, chat.max_tokens, line)
+        wanted = (
+            chat.conversation,
+            chat.card,
+            chat.calibration,
+            chat.max_tokens,
+            chat.overflow,
+            line,
+        )
         if not _same(wanted, self._wanted):
             with self._wake:
                 self._wanted, self._task = wanted, (chat, line)
@@ -50,12 +64,18 @@ class Gauge:
                 while self._task is None:
                     self._wake.wait()
                 (chat, line), self._task = self._task, None
-            cost = chat.preview(line)
-            whole = cost.left_out.tokens + cost.prompt_tokens
-            about = chat.calibration.about
-            share = cost.left_out.tokens / whole
-            self._reading = Reading(cost.prompt_tokens, about, share, cost.fits)
+            try:
+                self._reading = _reading(chat, line)
+            except Exception:  # noqa: BLE001 - better no number than a wrong one for good
+                self._reading = None
             self._changed()
+
+
+def _reading(chat: Chat, line: str) -> Reading:
+    cost = chat.preview(line)
+    share = cost.left_out.tokens / (cost.left_out.tokens + cost.prompt_tokens)
+    fate = _FATES[chat.overflow] if cost.outgrown else "left out"
+    return Reading(cost.prompt_tokens, chat.calibration.about, share, cost.fits, fate)
 
 
 def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:

@@ -78,6 +78,8 @@ def in_words(event: Notable) -> str:
             return f"No summary could be made: {reason}"
         case LegacyMarkup(marker):
             return f"{marker} is ChatML, which has no effect in a message: it is sent as text."
+        case Refitted(None):
+            return "the server found the prompt too long: trimmed further, sent again"
         case Refitted(window):
             return (
                 f"the server counts more tokens: trimmed for its window of {window:,}, sent again"

@@ -99,11 +99,12 @@ class Prompt:
     def choose(self, choices: Mapping[str, str]) -> str | None:
         """Let one of several letters be typed, each with its meaning; None if Ctrl-C is."""
         session: PromptSession[str] = PromptSession(style=_STYLE)
-        lines = "".join(f"  {letter}  {meaning}\n" for letter, meaning in choices.items())
-        question = f"{lines}{'/'.join(choices)}> "
+        for letter, meaning in choices.items():
+            print(f"  {letter}  {meaning}")
+        question = f"{'/'.join(choices)}> "
         while True:
             try:
-                letter = session.prompt([("class:prompt", question)]).strip()[:1].lower()
+                letter = session.prompt([("class:prompt", question)]).strip().lower()
             except (KeyboardInterrupt, EOFError):
                 return None
             if letter in choices:

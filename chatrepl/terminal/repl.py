@@ -133,8 +133,13 @@ class Repl:
             self.prefill = "" if choice in {"n", "t", "s"} else line
             match choice:
                 case "n":
-                    self.chat.conversation = self.chat.conversation.cleared()
-                    self.answer(self.chat.say(text), line)
+                    before = self.chat.conversation
+                    self.chat.conversation = before.cleared()
+                    try:
+                        self.answer(self.chat.say(text), line)
+                    finally:
+                        if not self._answered:
+                            self.chat.conversation = before
                 case "t" | "s" as letter:
                     self.host.use_overflow(self.chat, "trim" if letter == "t" else "summarize")
                     self.answer(begin(), line)

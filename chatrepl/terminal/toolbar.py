@@ -33,5 +33,5 @@ def _said(reading: Reading | None) -> str:
     if not reading.fits:
         return " · does not fit"
     # Never "0 %" of something, and never "100 %" while the message itself is sent.
-    share = min(99, max(1, round(100 * reading.left_out)))
-    return f" · {share} % left out" if reading.left_out else ""
+    share = min(99, max(1, round(100 * reading.share)))
+    return f" · {share} % {reading.fate}" if reading.share else ""

@@ -1,8 +1,10 @@
 """Counting: equal to the API guide's function, offline, and never a crash."""
 
+import random
 import shutil
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 import chatrepl
 from chatrepl.chat.catalogue import card_for
+from chatrepl.chat.conversation import Exchange, Exchanges
 from chatrepl.chat.messages import Message
 from chatrepl.chat.tokens import ENCODINGS, TokenCounter, load_encoding
 from tests.support.guide import (
@@ -129,12 +132,22 @@ def test_equal_texts_of_different_speakers_are_counted_apart() -> None:
     assert difference == 1 + tokens("example_user", "cl100k_base")
 
 
-@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-6.2-sol", "llama3.2:1b", "mistral", ""])
-def test_a_model_that_tiktoken_does_not_map_is_estimated_with_the_newest_encoding(
-    model: str,
-) -> None:
+@pytest.mark.parametrize(
+    ("model", "encoding"),
+    [
+        ("gpt-6-luna", "o200k_base"),
+        ("openai/gpt-6.2-sol", "o200k_base"),
+        ("ft:gpt-7:acme::x", "o200k_base"),
+        ("o9-mini", "o200k_base"),
+        ("llama3.2:1b", "cl100k_base"),
+        ("mistral", "cl100k_base"),
+        ("olmo-2", "cl100k_base"),
+        ("", "cl100k_base"),
+    ],
+)
+def test_a_model_that_tiktoken_does_not_map_is_estimated(model: str, encoding: str) -> None:
     counter = counter_for(model)
-    guide = num_tokens_from_messages((m.as_openai() for m in TALK), "o200k_base")
+    guide = num_tokens_from_messages((m.as_openai() for m in TALK), encoding)
     assert counter.request(TALK) == guide
     assert (counter.exact, counter.about) == (False, "≈")
 
@@ -170,6 +183,44 @@ def test_one_piece_a_million_times_over_is_counted(name: str, piece: str) -> Non
     assert size // longest_token(name) <= counter.text(text) <= size
 
 
+MEGABYTE = 1_000_000
+HUGE = {
+    "prose": "The quick brown fox jumps over it, 12 times.\n",
+    "code": "def f(x):\n    return {k: v  for k, v in x.items()}\r\n\r\n",
+    "JSON": '{"a": [1, 2.5, {"b": null}], "c": "d"},\n',
+    "Chinese": "中文分词測試。",
+    "Japanese": "日本語のテキスト、",
+    "Arabic": "مرحبا بالعالم ",
+    "Thai": "สวัสดีชาวโลก",
+    "emoji": "👩‍👩‍👧‍👦🇩🇪👍🏽",
+    "combining": "e\u0301\u0323",
+    "digits": "1234567890",
+    "punctuation": "=-",
+    "line ends": "\r\n",
+    "control": "\x00\x1b",
+    "special": SPECIAL,
+}
+
+
+def count_huge(name: str, text: str) -> None:
+    """Hold our count of a text against tiktoken's own: a cut may cost a token or two."""
+    counter = TokenCounter(card_for("my-model", context_window=8_192, encoding=name))
+    exact = tokens(text, name)
+    assert exact <= counter.text(text) <= exact + 2 * (len(text) // 40_000)
+
+
+@pytest.mark.parametrize("piece", HUGE.values(), ids=HUGE.keys())
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_a_megabyte_is_counted_as_tiktoken_does(name: str, piece: str) -> None:
+    count_huge(name, piece * (MEGABYTE // len(piece.encode())))
+
+
+@pytest.mark.parametrize("letters", ["a", "abcdefghijklmnopqrstuvwxyzABC", "äöüß", "한국어"])
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_a_word_of_200_000_letters_is_counted_as_tiktoken_does(name: str, letters: str) -> None:
+    count_huge(name, "".join(random.Random(7).choices(letters, k=200_000)))
+
+
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_a_huge_text_is_counted_to_the_token(name: str) -> None:
     text = "".join(f"{number}. {text}\n" for number in range(800) for text in TEXTS.values())
@@ -178,20 +229,61 @@ def test_a_huge_text_is_counted_to_the_token(name: str) -> None:
     assert counter.text(text) == tokens(text, name)
 
 
-@given(st.lists(ANY_MESSAGE, max_size=6))
+@given(st.lists(ANY_MESSAGE, max_size=6), st.integers(0, 400))
 @settings(deadline=None)
 @pytest.mark.parametrize("model", ["gpt-3.5-turbo-0301", "gpt-4", "gpt-4o", "nobody"])
-def test_a_request_never_costs_more_than_its_ceiling(model: str, messages: list[Message]) -> None:
+def test_what_surely_fits_does(model: str, messages: list[Message], limit: int) -> None:
     counter = counter_for(model)
-    assert counter.ceiling(messages) >= counter.request(messages)
+    if counter.surely_within(messages, limit):
+        assert counter.request(messages) <= limit
+    assert counter.surely_within(messages, limit + 100 + sum(m.size + 16 for m in messages))
 
 
-def test_the_ceiling_needs_no_vocabulary() -> None:
+def test_what_surely_fits_is_known_without_a_vocabulary() -> None:
     counter = counter_for("gpt-4")
-    counter.ceiling(TALK)
+    assert counter.surely_within(TALK, 100_000)
+    assert not counter.surely_within(TALK, 3)
     assert not counter.loaded
     counter.request(TALK)
     assert counter.loaded
+
+
+def test_no_more_is_looked_at_than_tells_that_it_may_not_fit() -> None:
+    looked = iter(Message("user", "word " * 20) for _ in range(1_000))
+    assert not counter_for("gpt-4").surely_within(looked, 1_000)
+    assert len(list(looked)) > 900
+
+
+def exchange(*texts: str) -> Exchange:
+    return Exchange(tuple(Message("user", text) for text in texts))
+
+
+TALKS = st.lists(st.sampled_from(["", "a b", "a b c d"]), max_size=8).map(
+    lambda texts: [exchange(text, f"{text}?") for text in texts]
+)
+
+
+@given(TALKS, TALKS, TALKS, st.sampled_from([0, 62, 126]))
+@settings(deadline=None)
+def test_running_totals_are_those_of_each_beginning(
+    middle: list[Exchange], other: list[Exchange], end: list[Exchange], size: int
+) -> None:
+    counter = counter_for("gpt-4")
+    begin = Exchanges([exchange("x y z")] * size)
+    for said in ((*begin, *middle), (*begin, *middle, *end), (*other, *end), (*begin, *end)):
+        known = begin if said[:size] == begin and size else Exchanges()
+        for each in said[len(known) :]:
+            known = known.appended(each)
+        costs = [num_tokens_from_messages(m.as_openai() for m in e.messages) - 3 for e in said]
+        assert counter.sums(known) == [0, *accumulate(costs)]
+
+
+def test_a_text_that_was_never_said_is_forgotten() -> None:
+    counter = counter_for("gpt-4")
+    before = counter.message(TALK[0])
+    counter.forget(TALK[0])
+    counter.forget(TALK[0])  # there is nothing to forget
+    assert counter.message(TALK[0]) == before
 
 
 COUNT = """

@@ -3,15 +3,20 @@
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
-from chatrepl.chat.catalogue import Served, card_for
-from chatrepl.chat.conversation import Conversation, Exchange
+from chatrepl.chat.catalogue import ModelCard, Served, card_for
+from chatrepl.chat.conversation import Conversation, Exchange, Note
 from chatrepl.chat.events import (
+    Condensed,
+    Condensing,
     Event,
     Finished,
+    LegacyMarkup,
+    NotCondensed,
     ReasoningDelta,
     Refitted,
     Retrying,
@@ -21,16 +26,18 @@ from chatrepl.chat.events import (
 )
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider, Request
-from chatrepl.chat.turn import Chat
+from chatrepl.chat.trimming import LeftOut
+from chatrepl.chat.turn import Chat, Overflow, Preview
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     ContextOverflowError,
     PromptTooLongError,
     RateLimitError,
     StreamInterruptedError,
+    WindowFullError,
 )
 from chatrepl.providers.scripted import Line, ScriptedProvider
-from tests.support.guide import num_tokens_from_messages
+from tests.support.guide import num_tokens_from_messages, tokens
 
 SYSTEM = Message("system", "Be kind.")
 CUT = StreamInterruptedError("The stream was cut.", "Try again.")
@@ -44,7 +51,7 @@ def assistant(text: str) -> Message:
     return Message("assistant", text)
 
 
-def overflow(prompt_tokens: int | None, context_window: int | None) -> ContextOverflowError:
+def refusal(prompt_tokens: int | None, context_window: int | None) -> ContextOverflowError:
     return ContextOverflowError(
         "Too long.", "", prompt_tokens=prompt_tokens, context_window=context_window
     )
@@ -64,9 +71,10 @@ def chat_with(
     conversation: Conversation | None = None,
     window: int = 8_192,
     reply_limit: int | None = None,
+    overflow: Overflow = "trim",
 ) -> Chat:
     card = card_for("gpt-4", context_window=window)
-    return Chat(provider, card, conversation, reply_limit=reply_limit)
+    return Chat(provider, card, conversation, reply_limit=reply_limit, overflow=overflow)
 
 
 def close(events: Iterator[Event]) -> None:
@@ -309,7 +317,7 @@ def test_a_prompt_that_does_not_fit_is_not_sent() -> None:
 def test_an_overflow_is_trimmed_further_and_sent_again(
     told_tokens: int | None, told_window: int | None
 ) -> None:
-    provider = ScriptedProvider([overflow(told_tokens, told_window)], "Fine")
+    provider = ScriptedProvider([refusal(told_tokens, told_window)], "Fine")
     chat = chat_with(provider, talk(20), reply_limit=50)
     events = list(chat.say("Hi"))
     first, second = provider.requests
@@ -321,7 +329,7 @@ def test_an_overflow_is_trimmed_further_and_sent_again(
 
 
 def test_the_window_that_a_server_tells_is_believed() -> None:
-    provider = ScriptedProvider([overflow(900, 400)], "Fine", "Fine")
+    provider = ScriptedProvider([refusal(900, 400)], "Fine", "Fine")
     chat = chat_with(provider, talk(20))
     assert Refitted(400) in list(chat.say("Hi"))
     list(chat.say("Again"))  # without another overflow
@@ -332,13 +340,13 @@ def test_the_window_that_a_server_tells_is_believed() -> None:
 
 
 def test_a_larger_window_than_the_known_one_is_not_believed() -> None:
-    chat = chat_with(ScriptedProvider([overflow(9_000, 1_000_000)], "Fine"), talk(20))
+    chat = chat_with(ScriptedProvider([refusal(9_000, 1_000_000)], "Fine"), talk(20))
     list(chat.say("Hi"))
     assert chat.card.context_window == 8_192
 
 
 def test_a_server_that_refuses_again_and_again_is_given_up_after_three_times() -> None:
-    provider = ScriptedProvider(*[[overflow(None, None)]] * 5)
+    provider = ScriptedProvider(*[[refusal(None, None)]] * 5)
     chat = chat_with(provider, talk(20), reply_limit=50)
     with pytest.raises(ContextOverflowError):
         list(chat.say("Hi"))
@@ -347,7 +355,7 @@ def test_a_server_that_refuses_again_and_again_is_given_up_after_three_times() -
 
 
 def test_no_request_is_sent_twice_the_same() -> None:
-    provider = ScriptedProvider(*[[overflow(None, None)]] * 5)
+    provider = ScriptedProvider(*[[refusal(None, None)]] * 5)
     chat = chat_with(provider, talk(20), reply_limit=50)
     with pytest.raises(ContextOverflowError):
         list(chat.say("Hi"))
@@ -356,7 +364,7 @@ def test_no_request_is_sent_twice_the_same() -> None:
 
 
 def test_an_overflow_that_trimming_can_not_help_is_a_prompt_that_is_too_long() -> None:
-    chat = chat_with(ScriptedProvider([overflow(9_000, 4_096)]), talk(2))
+    chat = chat_with(ScriptedProvider([refusal(9_000, 4_096)]), talk(2))
     with pytest.raises(PromptTooLongError, match="4,096"):
         list(chat.say("word " * 5_000))
     assert chat.conversation == talk(2)
@@ -365,8 +373,9 @@ def test_an_overflow_that_trimming_can_not_help_is_a_prompt_that_is_too_long() -
 def test_a_refusal_without_numbers_makes_no_numbers_up() -> None:
     prompt = "word " * 3_000
     ours = num_tokens_from_messages([user(prompt).as_openai()])
-    chat = chat_with(ScriptedProvider([overflow(None, None)]), window=128_000, reply_limit=100)
-    for _ in range(2):  # the second time it is not even sent
+    refusals = [[refusal(None, None)] for _ in range(2)]
+    chat = chat_with(ScriptedProvider(*refusals), window=128_000, reply_limit=100)
+    for _ in range(2):
         with pytest.raises(PromptTooLongError) as caught:
             list(chat.say(prompt))
         numbers = [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", caught.value.text)]
@@ -374,7 +383,7 @@ def test_a_refusal_without_numbers_makes_no_numbers_up() -> None:
 
 
 def test_an_overflow_after_the_first_words_is_not_sent_again() -> None:
-    provider = ScriptedProvider([TextDelta("Half"), overflow(9_000, 4_096)], "Never")
+    provider = ScriptedProvider([TextDelta("Half"), refusal(9_000, 4_096)], "Never")
     chat = chat_with(provider, talk(2))
     with pytest.raises(ContextOverflowError):
         list(chat.say("Hi"))
@@ -383,7 +392,7 @@ def test_an_overflow_after_the_first_words_is_not_sent_again() -> None:
 
 
 def test_another_model_is_met_without_what_was_learnt_of_the_last() -> None:
-    chat = chat_with(ScriptedProvider([overflow(9_000, 800)], "Fine"), talk(20))
+    chat = chat_with(ScriptedProvider([refusal(9_000, 800)], "Fine"), talk(20))
     list(chat.say("Hi"))
     other = ScriptedProvider("Fine")
     chat.use(other, card_for("gpt-4o", context_window=4_096))
@@ -420,10 +429,11 @@ class Strict:
         prompt = round(ours * self.hunger)
         if prompt + request.max_tokens > self.window:
             self.refused += 1
-            tokens, window = self.tells
-            raise overflow(prompt if tokens else None, self.window if window else None)
-        yield TextDelta("Noted. " * 8)
-        yield UsageReport(Usage(prompt, round(17 * self.hunger)))
+            count, window = self.tells
+            raise refusal(prompt if count else None, self.window if window else None)
+        reply = "Noted. " * 8
+        yield TextDelta(reply)
+        yield UsageReport(Usage(prompt, round(tokens(reply, "cl100k_base") * self.hunger)))
         yield Finished("stop")
 
 
@@ -460,6 +470,385 @@ def test_an_estimate_is_calibrated_by_what_the_server_counted() -> None:
         list(chat.say(f"Message {number}. " + "It says a little more than that. " * 6))
     assert len(server.requests[-1].messages) < len(chat.conversation.messages) - 1
     assert server.refused == 0
+
+
+def test_a_turn_that_is_sent_four_times_says_so_once() -> None:
+    provider = ScriptedProvider(*[[refusal(None, None)]] * 3, "Fine")
+    chat = chat_with(provider, talk(40), window=2_000, reply_limit=50)
+    events = list(chat.say("Hi"))
+    assert len(provider.requests) == 4
+    assert sum(isinstance(event, Refitted) for event in events) == 1
+    assert events[-1] == Finished("stop")
+
+
+# When the window is full.
+
+# A little less than `talk(8)` and a question need, with 50 for the reply.
+SMALL = 300
+
+
+def guide(messages: Iterable[Message]) -> int:
+    return num_tokens_from_messages(message.as_openai() for message in messages)
+
+
+def full_chat(
+    provider: Provider, overflow: Overflow, conversation: Conversation | None = None
+) -> Chat:
+    """A chat that has outgrown its window."""
+    return chat_with(provider, conversation or talk(8), SMALL, 50, overflow)
+
+
+def test_who_wants_to_be_asked_is_asked_before_anything_is_sent() -> None:
+    provider = ScriptedProvider("Fine")
+    chat = full_chat(provider, "ask")
+    trimming = full_chat(ScriptedProvider("Fine"), "trim")
+    out = next(event for event in trimming.say("Hi") if isinstance(event, Trimmed))
+    with pytest.raises(WindowFullError, match=f"{out.exchanges} exchange") as caught:
+        list(chat.say("Hi"))
+    assert f"{out.tokens} tokens" in caught.value.text
+    assert (provider.requests, chat.conversation) == ([], talk(8))
+    chat.overflow = "trim"  # the answer
+    assert list(chat.say("Hi"))[-1] == Finished("stop")
+
+
+def test_who_wants_to_be_asked_is_left_in_peace_while_there_is_room() -> None:
+    provider = ScriptedProvider("Fine", "Fine")
+    chat = full_chat(provider, "ask", talk(3))
+    list(chat.say("Hi"))
+    chat.conversation = talk(8)
+    for index in range(5):
+        chat.conversation = chat.conversation.dropped(index)
+    list(chat.say("Hi"))  # what the user has dropped is not missed
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("overflow", ["ask", "summarize"])
+def test_what_an_earlier_note_could_not_tell_of_is_not_missed_again(overflow: Overflow) -> None:
+    said = replace(talk(4), note=Note("They counted.", 2, 3))
+    provider = ScriptedProvider("Fine")
+    events = list(full_chat(provider, overflow, said).say("Hi"))
+    assert [type(event) for event in events] == [Trimmed, TextDelta, Finished]
+
+
+SUMMARY = "They counted to nine."
+
+
+def test_the_oldest_are_condensed_into_a_note_that_is_sent_in_their_place() -> None:
+    summary: list[Line] = [TextDelta(SUMMARY), UsageReport(Usage(200, 6)), Finished("stop")]
+    provider = ScriptedProvider(summary, "Fine")
+    chat = full_chat(provider, "summarize")
+    first, second, *rest = chat.say("Hi")
+    assert rest == [TextDelta("Fine"), Finished("stop")]
+    note = chat.conversation.note
+    assert note == Note(SUMMARY, 0, note.end if note else 0)
+    condensed = talk(8).messages[1 : 1 + 2 * note.end]
+    assert first == Condensing(note.end)
+    numbers = (guide(condensed) - 3, guide([note.message]) - 3)
+    assert second == Condensed(note.end, *numbers, exact=True)
+    kept = talk(8).messages[1 + 2 * note.end :]
+    assert provider.requests[0].messages[1:-1] == condensed
+    assert provider.requests[1].messages == (SYSTEM, note.message, *kept, user("Hi"))
+    assert chat.conversation.messages == (*talk(8).messages, user("Hi"), assistant("Fine"))
+    assert chat.usage == Usage(200, 6)
+
+
+def test_a_note_is_used_until_it_is_not_enough_and_then_condensed_with_the_rest() -> None:
+    provider = ScriptedProvider(SUMMARY, *["Fine, and that is all there is to say."] * 3, "Later.")
+    chat = full_chat(provider, "summarize")
+    list(chat.say("Hi"))
+    first = chat.conversation.note
+    assert first is not None
+    list(chat.say("Go on."))
+    assert len(provider.requests) == 3  # no other summary
+    assert provider.requests[-1].messages[1] == first.message
+    chat.conversation = replace(talk(first.end + 8), note=first)
+    events = list(chat.say("And then?"))
+    assert [type(event) for event in events[:2]] == [Condensing, Condensed]
+    assert SUMMARY in provider.requests[3].messages[0].content
+    note = chat.conversation.note
+    assert note is not None
+    assert (note.first, note.text) == (0, "Fine, and that is all there is to say.")
+    assert note.end > first.end
+    assert asked(provider.requests[4])[1] == note.message.content
+
+
+def test_a_long_talk_is_condensed_again_and_again() -> None:
+    class Secretary(Strict):
+        """Writes a note when it is asked for one."""
+
+        def stream(self, request: Request) -> Iterator[Event]:
+            if "note" not in request.messages[-1].content:
+                yield from super().stream(request)
+                return
+            assert guide(request.messages) + request.max_tokens <= self.window
+            self.requests.append(request)
+            yield TextDelta(f"Summary {len(self.requests)}.")
+            yield Finished("stop")
+
+    server = Secretary(600, 1.0, tells=(True, True))
+    chat = chat_with(server, Conversation(SYSTEM), 600, 100, "summarize")
+    notes, left_out = set(), 0
+    for number in range(40):
+        events = list(chat.say(f"Message {number}. " + "It says a little more than that. " * 6))
+        assert events[-1] == Finished("stop")
+        left_out += sum(isinstance(event, Trimmed | NotCondensed) for event in events)
+        notes.add(chat.conversation.note)
+    assert len(notes) > 3
+    assert (left_out, server.refused) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        [CUT],
+        [TextDelta("They"), CUT],
+        [RateLimitError("Wait.")],
+        [refusal(900, 200)],
+        [Finished("stop")],
+        [TextDelta(" \n"), Finished("stop")],
+        [ReasoningDelta("Hm."), Finished("length")],
+        [TextDelta("They"), Finished("content_filter")],
+        [TextDelta("word " * 300), Finished("stop")],
+    ],
+    ids=["cut", "cut late", "limit", "overflow", "none", "blank", "thought", "filtered", "longer"],
+)
+def test_without_a_summary_the_oldest_are_left_out(failing: list[Line]) -> None:
+    provider, other = ScriptedProvider(failing, "Fine"), ScriptedProvider("Fine")
+    chat, trimming = full_chat(provider, "summarize"), full_chat(other, "trim")
+    condensing, failed, *rest = chat.say("Hi")
+    assert isinstance(condensing, Condensing)
+    assert isinstance(failed, NotCondensed)
+    assert failed.reason
+    assert rest == list(trimming.say("Hi"))
+    assert provider.requests[1].messages == other.requests[0].messages
+    assert chat.conversation == trimming.conversation
+    assert chat.conversation.note is None
+
+
+def test_nobody_is_asked_to_condense_nothing() -> None:
+    # The one exchange that has to go is too large to be given to the model.
+    said = Conversation(SYSTEM).asking(user("word " * 220)).answered(assistant("OK"), "stop", None)
+    provider = ScriptedProvider("Fine")
+    chat = full_chat(provider, "summarize", said)
+    events = list(chat.say("word " * 60))
+    assert len(provider.requests) == 1
+    assert [type(event) for event in events] == [NotCondensed, Trimmed, TextDelta, Finished]
+
+
+def test_a_turn_that_is_stopped_while_condensing_leaves_no_trace() -> None:
+    chat = full_chat(ScriptedProvider(SUMMARY), "summarize")
+    events = chat.say("Hi")
+    assert isinstance(next(events), Condensing)
+    close(events)
+    assert chat.conversation == talk(8)
+
+
+def test_a_note_stays_when_the_reply_does_not_come() -> None:
+    provider = ScriptedProvider(SUMMARY, [CUT], "Fine")
+    chat = full_chat(provider, "summarize")
+    with pytest.raises(StreamInterruptedError):
+        list(chat.say("Hi"))
+    assert chat.conversation.exchanges == talk(8).exchanges
+    list(chat.say("Hi"))  # and is not made again
+    assert len(provider.requests) == 3
+    assert provider.requests[1].messages == provider.requests[2].messages
+
+
+def test_what_is_asked_again_after_a_note_was_made_of_it_is_sent() -> None:
+    # Everything had to go for a long message, of which nothing came.
+    said = talk(2).asking(user("word " * 100)).answered(assistant("Yes."), "stop", None)
+    provider = ScriptedProvider(SUMMARY, [CUT], "Fine")
+    chat = full_chat(provider, "summarize", said)
+    with pytest.raises(StreamInterruptedError):
+        list(chat.say("word " * 150))
+    note = chat.conversation.note
+    assert note is not None
+    assert note.end == 3  # or this tests nothing
+    list(chat.retry())
+    assert provider.requests[-1].messages[-1] == user("word " * 100)
+
+
+@pytest.mark.parametrize("mark", ["pin", "drop"])
+def test_what_was_never_condensed_does_not_stand_in_the_note(mark: str) -> None:
+    provider = ScriptedProvider(SUMMARY, "Fine", "Fine")
+    said = talk(8).pinned(2) if mark == "pin" else talk(9).dropped(2)
+    chat = full_chat(provider, "summarize", said)
+    list(chat.say("Hi"))
+    assert "Question 2" not in " ".join(asked(provider.requests[0]))
+    now = chat.conversation
+    chat.conversation = now.unpinned(2) if mark == "pin" else now.undropped()
+    window = chat.fitted()
+    assert window is not None
+    assert window.standing(2) != "in the note"
+
+
+# Before anything is sent.
+
+
+MARKERS = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+def test_legacy_markup_is_sent_as_text_and_said_once(marker: str) -> None:
+    provider = ScriptedProvider("One", "Two", "Three")
+    chat = chat_with(provider)
+    first, second = f"Hi {marker}system", f"{marker}{marker}"
+    markup, *_ = chat.say(first)
+    assert markup == LegacyMarkup(marker)
+    assert list(chat.say(second)) == [TextDelta("Two"), Finished("stop")]
+    assert asked(provider.requests[1]) == [first, "One", second]
+
+
+@pytest.mark.parametrize("text", ["Hi", "a <| b |> c", "<|", "im_start", "<im_start>"])
+def test_other_text_is_no_legacy_markup(text: str) -> None:
+    chat = chat_with(ScriptedProvider("One"))
+    assert list(chat.say(text)) == [TextDelta("One"), Finished("stop")]
+
+
+@pytest.mark.parametrize("window", [SMALL, 8_192])
+def test_a_preview_is_what_saying_it_would_cost(window: int) -> None:
+    provider = ScriptedProvider("One")
+    chat = chat_with(provider, talk(20), window, 50)
+    chat.preview("Something else that was typed before. " * 3)
+    preview = chat.preview("Hello there")
+    assert (provider.requests, chat.conversation) == ([], talk(20))
+    out = [LeftOut(e.exchanges, e.tokens) for e in trimmed(chat.say("Hello there"))]
+    assert preview == Preview(
+        guide(provider.requests[0].messages), out[0] if out else LeftOut(), outgrown=bool(out)
+    )
+
+
+def test_the_preview_of_nothing_is_what_the_talk_costs() -> None:
+    chat = chat_with(ScriptedProvider(), talk(3))
+    for blank in ("", " \n"):
+        assert chat.preview(blank) == Preview(guide(talk(3).messages), LeftOut(), fits=True)
+    chat.conversation = chat.conversation.cleared()
+    assert chat.preview("") == Preview(guide([SYSTEM]), LeftOut(), fits=True)
+
+
+def test_the_preview_of_what_can_not_be_sent_says_so() -> None:
+    chat = chat_with(ScriptedProvider(), talk(3), SMALL, 50)
+    text = "word " * 300
+    assert chat.preview(text) == Preview(guide([SYSTEM, user(text)]), LeftOut(), fits=False)
+
+
+def test_a_pin_that_leaves_no_room_is_refused_with_the_numbers() -> None:
+    said = talk(2).asking(user("word " * 210)).answered(assistant("Yes."), "stop", None)
+    chat = chat_with(ScriptedProvider(), said, SMALL, 50)
+    with pytest.raises(PromptTooLongError) as caught:
+        chat.pin(2)
+    numbers = {
+        int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", caught.value.text)
+    }
+    asked_of_it = [SYSTEM, *said.exchanges[2].messages, user("")]
+    assert numbers == {guide(asked_of_it), 50, SMALL}
+    assert chat.conversation == said
+
+
+def test_pins_are_refused_from_the_one_that_is_too_many() -> None:
+    chat = chat_with(ScriptedProvider("Fine"), talk(20), SMALL, 50)
+    pinned = []
+    with suppress(PromptTooLongError):
+        for index in range(20):
+            chat.pin(index)
+            pinned.append(index)
+    assert 2 < len(pinned) < 20
+    assert sorted(chat.conversation.pins) == pinned
+    list(chat.say("Hi"))  # there is room for that
+    assert chat.sent is not None
+    always = talk(20).messages[: 1 + 2 * len(pinned)]
+    assert chat.sent.messages[: len(always)] == always
+
+
+class Offering(ScriptedProvider):
+    """Counts how often it is asked what it offers."""
+
+    looked_up = 0
+
+    def look_up(self, model: str) -> Served | None:
+        self.looked_up += 1
+        return super().look_up(model)
+
+
+class Silent(Offering):
+    """Has no answer to that."""
+
+    def look_up(self, model: str) -> Served | None:
+        super().look_up(model)
+        raise CUT
+
+
+def test_a_server_that_knows_its_window_is_asked_once_and_believed() -> None:
+    provider = Offering("One", "Two")
+    provider.offers = (Served("nobody-1", 2_000),)
+    chat = Chat(provider, card_for("nobody-1"))
+    assert (chat.card.context_window, chat.card.window_known) == (4_096, False)
+    list(chat.say("Hi"))
+    list(chat.say("Hi"))
+    assert (chat.card.context_window, chat.card.window_known) == (2_000, True)
+    assert provider.requests[0].max_tokens == 500
+    assert provider.looked_up == 1
+    chat.use(provider, card_for("nobody-1"))
+    chat.ask_limits()
+    assert provider.looked_up == 2
+
+
+@pytest.mark.parametrize("card", [card_for("gpt-4"), card_for("nobody-1", context_window=900)])
+def test_nobody_is_asked_for_a_window_that_is_known(card: ModelCard) -> None:
+    provider = Offering("One")
+    provider.offers = (Served(card.name, 2_000),)
+    chat = Chat(provider, card)
+    list(chat.say("Hi"))
+    assert (provider.looked_up, chat.card) == (0, card)
+
+
+@pytest.mark.parametrize("provider", [Offering("One", "Two"), Silent("One", "Two")])
+def test_a_server_that_does_not_say_is_no_trouble(provider: Offering) -> None:
+    chat = Chat(provider, card_for("nobody-1"))
+    list(chat.say("Hi"))
+    assert list(chat.say("Hi"))[-1] == Finished("stop")
+    assert (chat.card.context_window, chat.card.window_known) == (4_096, False)
+    assert provider.looked_up == 1
+
+
+def test_a_server_that_could_only_guess_is_asked_again() -> None:
+    provider = Offering("One", "Two", "Three")
+    provider.offers = (Served("nobody-1", 2_000, assumed=True),)
+    chat = Chat(provider, card_for("nobody-1"))
+    list(chat.say("Hi"))
+    assert (chat.card.context_window, chat.card.window_known) == (2_000, False)
+    provider.offers = (Served("nobody-1", 8_000),)
+    list(chat.say("Hi"))
+    list(chat.say("Hi"))
+    assert (chat.card.context_window, chat.card.window_known) == (8_000, True)
+    assert provider.looked_up == 2
+
+
+def test_a_guess_of_the_servers_does_not_undo_what_a_refusal_has_told() -> None:
+    provider = Offering([refusal(900, 600)], "One", "Two")
+    provider.offers = (Served("nobody-1", 2_000, assumed=True),)
+    chat = Chat(provider, card_for("nobody-1"), talk(30))
+    list(chat.say("Hi"))
+    assert chat.card.context_window == 600
+    list(chat.say("Hi"))
+    assert guide(provider.requests[-1].messages) < 600
+
+
+@pytest.mark.parametrize("thought", [False, True])
+def test_a_reply_costs_what_the_server_counted_unless_thoughts_were_counted_too(
+    thought: bool,
+) -> None:
+    reply = "Because it does. " * 10
+    counted = 2 * tokens(reply, "cl100k_base")
+    script: list[Line] = [TextDelta(reply), UsageReport(Usage(12, counted)), Finished("stop")]
+    chat = Chat(
+        ScriptedProvider([ReasoningDelta("Hm."), *script] if thought else script),
+        card_for("nobody-1"),
+    )
+    list(chat.say("Hi"))
+    chat.preview("So?")  # what was counted is taken in when something has to be
+    cost = chat.calibration.cost(assistant(reply))
+    assert (counted < cost < counted + 10) != thought
 
 
 # Who keeps what is said.
@@ -525,7 +914,7 @@ def test_the_recorder_hears_nothing_of_a_prompt_that_does_not_fit() -> None:
 
 
 def test_the_recorder_is_told_once_of_a_turn_that_is_sent_twice() -> None:
-    chat, notes = recorded([overflow(900, 800)], "Fine", conversation=talk(20))
+    chat, notes = recorded([refusal(900, 800)], "Fine", conversation=talk(20))
     list(chat.say("Hi"))
     assert [note[0] for note in notes.notes] == ["begin", "text", "end"]
 

@@ -1,5 +1,6 @@
 """Beginning a talk with the loopback server in a pseudo-terminal."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,3 +33,17 @@ def say_and_hear(terminal: Terminal, text: str, reply: str = "") -> None:
     terminal.say(text)
     terminal.wait_for(reply or f"You said: {text}")
     terminal.wait_for_prompt()
+
+
+def long_talk(home: Path, exchanges: int = 10, window: int = 1_000) -> tuple[str, ...]:
+    """Give the flags for a talk of exchanges of about 100 tokens each in a small window.
+
+    A quarter of the window is kept for the reply. Question N and Answer N begin with these words.
+    """
+    messages = [{"role": "system", "content": "Be kind."}]
+    for n in range(1, exchanges + 1):
+        messages.append({"role": "user", "content": f"Question {n}" + " ship" * 60})
+        messages.append({"role": "assistant", "content": f"Answer {n}" + " sea" * 30})
+    file = home / "talk.json"
+    file.write_text(json.dumps(messages))
+    return "--load", str(file), "--context-window", str(window)

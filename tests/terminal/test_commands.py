@@ -32,6 +32,9 @@ each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: 
         ("/help/me", None),
         ("/usr", ("usr", "")),
         ("/50 of them", None),
+        ("/context 12", ("context", "12")),
+        ("/drop", ("drop", "")),
+        ("/drop-in replacement", ("drop-in", "replacement")),
         ("/-", None),
         ("//x", None),
         ("//help", None),
@@ -53,12 +56,12 @@ def test_a_command_has_a_line_of_help(command: Command) -> None:
     assert len(command.usage) + len(command.help) < 76
     assert command.usage == f"/{command.name} {command.argument}".strip()
     assert re.fullmatch(r"[a-z]+", command.name)
-    assert command.argument == "" or re.fullmatch(r"\[[A-Z]+\]", command.argument)
+    assert command.argument == "" or re.fullmatch(r"\[[A-Z]+\]|[A-Z]", command.argument)
 
 
 @each_command
 def test_a_command_completes_what_can_be_named_and_nothing_else(command: Command) -> None:
-    assert (command.values is not None) == (command.argument in {"[NAME]", "[COMMAND]"})
+    assert (command.values is not None) == (command.argument in {"[NAME]", "[COMMAND]", "[HOW]"})
 
 
 @each_command
@@ -77,8 +80,9 @@ def test_a_key_is_documented_in_the_readme(key: str) -> None:
 
 
 def test_the_issues_commands_are_there() -> None:
-    asked_for = "help system persona model clear tokens retry undo quit"
-    assert {command.name for command in COMMANDS} == set(asked_for.split())
+    first = "help system persona model clear tokens retry undo quit"
+    window = "context pin unpin drop overflow"
+    assert {command.name for command in COMMANDS} == {*first.split(), *window.split()}
 
 
 @each_command
@@ -95,6 +99,9 @@ def test_a_command_is_found_by_its_name(command: Command) -> None:
         ("token", "/tokens"),
         ("to", "/tokens"),
         ("q", "/quit"),
+        ("contxt", "/context"),
+        ("unpn", "/unpin"),
+        ("over", "/overflow"),
     ],
 )
 def test_an_unknown_command_suggests_the_nearest(name: str, near: str) -> None:
