@@ -92,6 +92,9 @@ def main() -> None:
             chat = embedded_chat(provider, options.window, options.max_tokens)
             outcome = talk(chat, messages(options.turns))
     scale = chat.calibration.scale
+    if not outcome.uses:
+        print(f"{outcome.turns} turns did not fill the window")
+        return
     print("| turns | errors | sent again | full turns | mean use | largest use | scale |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
     print(

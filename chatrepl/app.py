@@ -164,7 +164,11 @@ class App:
         ]
 
     def _cards(self, settings: Settings, provider: Provider) -> list[ModelCard]:
-        return [self._card_of(settings, told.name).told(told) for told in provider.served()]
+        now, size = self._model_name(settings), settings.context_window
+        return [
+            self._card_of(settings, told.name, size if told.name == now else None).told(told)
+            for told in provider.served()
+        ]
 
     @property
     def plain(self) -> bool:

@@ -78,7 +78,8 @@ def run(argv: list[str]) -> int:
         hint = "chatrepl --help lists the options."
         if argv[0] in _COMMANDS:
             hint = f"chatrepl {argv[0]} --help lists the options; {_as_prompt(argv)}"
-        screen.error(SettingsError(error.format_message(), hint))
+        words = error.format_message().replace("Value error, ", "")  # the validator's own
+        screen.error(SettingsError(words, hint))
         return SettingsError.status
     except ChatreplError as error:
         screen.error(error)

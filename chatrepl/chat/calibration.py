@@ -6,6 +6,7 @@ and what a new one will cost is taken from how far the earlier estimates were of
 """
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ _PLAUSIBLE = (0.5, 4.0)  # tokens of another tokenizer for one of ours
 _FRAME = 16  # what a server's template may add to a message or leave out, in tokens
 _ROUNDING = 3  # tokens by which a count may be off whatever the tokenizer
 _GAIN = 1 / 8
+_SETTLED = 2.0  # messages of which a spread can be believed
 
 
 @dataclass(slots=True)
@@ -37,7 +39,8 @@ class Scale:
     @property
     def safe(self) -> float:
         """The factor that few messages exceed."""
-        return 1.02 * self.mean + 2 * self.spread
+        spread = self.spread if self.weight >= _SETTLED else max(self.spread, 0.05)
+        return 1.02 * self.mean + 2 * spread
 
     def learn(self, theirs: int, ours: int) -> None:
         """Take in what the server counted in a text of which we counted `ours` tokens."""
@@ -67,6 +70,8 @@ class Calibration:
         self._frame = 0  # what the server adds to every request
         self._measured: dict[Message, int] = {}
         self._waiting: list[Callable[[], None]] = []
+        self._learning = threading.RLock()  # the toolbar counts beside the prompt
+        self._catching_up = False
 
     @property
     def exact(self) -> bool:
@@ -104,8 +109,10 @@ class Calibration:
 
     def surely_within(self, messages: Iterable[Message], limit: int) -> bool:
         """Whether a request can't exceed a limit, where that is known without counting."""
-        more = max(1.0, self.scale.mean) if self._contradicted or self.scale.weight else 1.0
-        return self.counter.surely_within(messages, int(limit / more))
+        if self.counter.loaded:
+            self._catch_up()
+        more = max(1.0, self.scale.safe) if self._contradicted or self.scale.weight else 1.0
+        return self.counter.surely_within(messages, int((limit - self._frame) / more))
 
     def observe(
         self, messages: Sequence[Message], prompt_tokens: int, *, refused: bool = False
@@ -115,7 +122,7 @@ class Calibration:
         Nothing is loaded for that: it is kept until something has to be counted.
         """
         self._contradicted = self._contradicted or refused
-        self._waiting.append(partial(self._learn, tuple(messages), prompt_tokens))
+        self._waiting.append(partial(self._learn, tuple(messages), prompt_tokens, refused))
         if self.counter.loaded:
             self._catch_up()
 
@@ -124,11 +131,19 @@ class Calibration:
         self._waiting.append(partial(self._learn_reply, reply, completion_tokens))
 
     def _catch_up(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for learn in waiting:
-            learn()
+        if not self._waiting:
+            return
+        with self._learning:
+            if self._catching_up:  # learning asks for costs itself
+                return
+            self._catching_up = True
+            try:
+                while self._waiting:
+                    self._waiting.pop(0)()
+            finally:
+                self._catching_up = False
 
-    def _learn(self, messages: tuple[Message, ...], theirs: int) -> None:
+    def _learn(self, messages: tuple[Message, ...], theirs: int, refused: bool) -> None:
         ours = self.counter.request(messages)
         if self.counter.exact and not self._contradicted:
             if theirs <= ours * 1.03 + _FRAME:
@@ -145,11 +160,15 @@ class Calibration:
             self._measured.clear()
             self._frame = 0
             new, share, raw = list(messages), theirs - PRIMING, ours - PRIMING
-        if not self._measured and raw < _SHORT and share > raw:
-            self._frame, share = share - raw, raw
-        else:
+        least, most = _PLAUSIBLE
+        if refused:  # what the server adds by itself would have been too much alone
+            share = min(share, math.floor(raw * most))
+        if share > raw and (share > raw * most or (not self._measured and raw < _SHORT)):
+            self._frame, share = share - raw, raw  # words that the server adds by itself
+        elif share >= raw * least and raw >= _SHORT:
             self.scale.learn(share, raw)
             self.taught = True
+        share = max(share, math.ceil(raw * least))
         for message in new:
             self._measured[message] = max(1, round(share * self.counter.message(message) / raw))
 
@@ -161,6 +180,7 @@ class Calibration:
             self._measured[reply] = theirs
             if ours >= _SHORT + frame:  # no template stands around it: the cleanest sample
                 self.scale.learn(completion_tokens, ours - frame)
+                self.taught = True
 
 
 def _is_plausible(theirs: int, ours: int) -> bool:

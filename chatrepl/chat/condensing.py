@@ -94,7 +94,7 @@ def _end(window: Window, calibration: Calibration) -> int:
     end = len(talk.exchanges) - 1
     for index in range(end - 1, window.first - 1, -1):
         if index not in talk.pins and index not in talk.drops:
-            room -= calibration.request(talk.exchanges[index].messages)
+            room -= sum(map(calibration.cost, talk.exchanges[index].messages))
         if room < 0:
             break
         end = index

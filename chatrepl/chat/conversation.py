@@ -253,12 +253,11 @@ class Conversation:
         return replace(self, pins=self.pins - {index})
 
     def dropped(self, index: int) -> "Conversation":
-        """Never send an exchange again. A note that tells of it goes too."""
+        """Never send an exchange again, pinned or not. A note that tells of it goes too."""
         told = self.note is not None and self.note.tells_of(index)
         return replace(
             self,
             drops=(*(i for i in self.drops if i != index), index),
-            pins=self.pins - {index},
             note=None if told else self.note,
         )
 

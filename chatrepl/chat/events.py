@@ -20,6 +20,14 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Assumed:
+    """Nobody knows the model's context window: a size is assumed. Said once for each."""
+
+    model: str
+    context_window: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trimmed:
     """Some exchanges are left out of what is sent; nothing is deleted.
 
@@ -106,6 +114,7 @@ class Finished:
 Event = (
     TextDelta
     | ReasoningDelta
+    | Assumed
     | Trimmed
     | Condensing
     | Condensed

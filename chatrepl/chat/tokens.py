@@ -192,6 +192,7 @@ class TokenCounter:
         exchange costs one addition, however long it is.
         """
         known = exchanges.common(self._summed)
+        self._summed = Exchanges()  # should this be interrupted
         del self._sums[known + 1 :]
         for index in range(known, len(exchanges)):
             tokens = sum(map(self.message, exchanges[index].messages))

@@ -105,8 +105,8 @@ def fit(
     """Choose what to send so that prompt plus `max_tokens` stay within `context_window`.
 
     System messages, a note, examples, pins and the last exchange always stay. The oldest other
-    exchanges go first and whole, so that what is sent never begins with a reply whose question is
-    gone. Each step costs what it looks at: what is left out is not gone through.
+    exchanges go first and whole, so that what is sent never begins with a reply whose question
+    is gone. Each step costs what it looks at: what is left out is not gone through.
 
     Raises PromptTooLongError when what must stay does not fit.
     """
@@ -138,7 +138,7 @@ def fit(
 def fixed_cost(conversation: Conversation, calibration: Calibration) -> int:
     """Give the tokens of all that is always sent, the last exchange among it."""
     last = len(conversation.exchanges) - 1
-    whole = (conversation.pins | {last}) - {-1}
+    whole = (conversation.pins.difference(conversation.drops) | {last}) - {-1}
     used = calibration.request(conversation.opening)
     used += sum(_cost(conversation, calibration, index) for index in whole)
     for index in conversation.reminders - whole:

@@ -9,8 +9,9 @@ from typing import Literal
 from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.condensing import plan
-from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
+    Assumed,
     Condensed,
     Condensing,
     Event,
@@ -31,6 +32,7 @@ from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     BadReplyError,
     ChatreplError,
+    ConnectionFailedError,
     ContentFilterError,
     ContextOverflowError,
     PromptTooLongError,
@@ -41,6 +43,7 @@ Overflow = Literal["trim", "ask", "summarize"]
 """What to do when the conversation outgrows the window."""
 
 _REFITS = 3
+_REST = 4  # turns without a summary after one that could not be made
 _CHATML = re.compile(r"<\|(?:im_start|im_end|im_sep|endoftext|endofprompt)\|>")
 
 
@@ -83,6 +86,8 @@ class Chat:
         self.sent: Window | None = None
         self._left_out: tuple[object, ...] = ()
         self._warned = False
+        self._assumed: Assumed | None = None
+        self._rest_until = 0  # exchanges; no summary is tried before there are so many
         self._measuring = threading.RLock()  # the toolbar counts beside the prompt
         self.use(provider, card, scale)
 
@@ -113,7 +118,8 @@ class Chat:
             self._asked = True
             try:
                 served = self.provider.look_up(self.card.name)
-            except ChatreplError:
+            except ChatreplError as error:
+                self._asked = not isinstance(error, ConnectionFailedError)  # it may only be down
                 return
             if served is not None:
                 self.card = self.card.told(served)
@@ -122,17 +128,20 @@ class Chat:
     def window(self, conversation: Conversation, limit: int | None = None) -> Window:
         """Give what would be sent for a conversation that ends with a user message.
 
-        `limit` is taken for the context window if it is smaller. Raises PromptTooLongError.
+        `limit` is taken for the context window if it is smaller. A note goes unsent where there is
+        no room for it. Raises PromptTooLongError.
         """
         size = min(self.card.context_window, limit or self.card.context_window)
         card = replace(self.card, context_window=size)
+        max_tokens = self.reply_limit or card.default_max_tokens
+        sizes = {"context_window": size, "max_tokens": max_tokens}
         with self._measuring:
-            return fit(
-                conversation,
-                self.calibration,
-                context_window=size,
-                max_tokens=self.reply_limit or card.default_max_tokens,
-            )
+            try:
+                return fit(conversation, self.calibration, **sizes)
+            except PromptTooLongError:
+                if conversation.note is None:
+                    raise
+            return fit(replace(conversation, note=None), self.calibration, **sizes)
 
     def fitted(self) -> Window | None:
         """Give what would be sent with the next message, an empty one; None if nothing was said.
@@ -145,6 +154,14 @@ class Chat:
             return self.window(self.conversation.asking(Message("user", "")))
         except PromptTooLongError:
             return None
+
+    def nothing_fits(self) -> Window:
+        """Give a window in which there is no room but for what is always sent."""
+        talk, card = self.conversation, self.card
+        nothing, cost = LeftOut(), self.calibration.cost
+        return Window(
+            talk, len(talk.exchanges), nothing, None, self.max_tokens, card.context_window, cost
+        )
 
     def preview(self, text: str) -> Preview:
         """Give what sending a text would cost; nothing but blanks is no message.
@@ -203,10 +220,10 @@ class Chat:
     def _exchange(self, draft: Conversation) -> Iterator[Event]:
         prompt = draft.exchanges[-1].prompt
         assert prompt is not None
+        if prompt == self._draft:
+            self._draft = None  # it is one no longer: its count stays
         yield from self._warn(prompt)
-        self.ask_limits()
-        window = yield from self._make_room(draft)
-        draft = window.conversation
+        draft, window = yield from self._make_room(draft)
         self._recorder.begin(prompt)
         pieces: list[str] = []
         finish_reason: str | None = None
@@ -233,27 +250,42 @@ class Chat:
                     self.calibration.observe_reply(reply, usage.completion_tokens)
             self._recorder.end(reply, finish_reason, usage)
 
-    def _warn(self, prompt: Message) -> Iterator[LegacyMarkup]:
+    def _warn(self, prompt: Message) -> Iterator[Event]:
+        """Say what the user may not know: once, each."""
+        self.ask_limits()
+        assumed = Assumed(self.card.name, self.card.context_window)
+        if not self.card.window_known and assumed != self._assumed:
+            self._assumed = assumed
+            yield assumed
         found = None if self._warned else _CHATML.search(prompt.content)
         if found is not None:
             self._warned = True
             yield LegacyMarkup(found[0])
 
-    def _make_room(self, draft: Conversation) -> Generator[Event, None, Window]:
+    def _make_room(
+        self, draft: Conversation
+    ) -> Generator[Event, None, tuple[Conversation, Window]]:
         """Fit the conversation into the window, in the way that the user chose."""
         window = self.window(draft)
         if not window.outgrown or self.overflow == "trim":
-            return window
+            return draft, window
         if self.overflow == "ask":
-            raise self._full(window)
+            raise self.full(window)
+        if len(draft.exchanges) < self._rest_until:
+            return draft, window
         try:
-            yield from self._condense(window)
+            note = yield from self._condense(window)
+            condensed = replace(draft, note=note)
+            window = self.window(condensed)
         except ChatreplError as error:
+            self._rest_until = len(draft.exchanges) + _REST
             yield NotCondensed(error.text)
-            return window
-        return self.window(replace(draft, note=self.conversation.note))
+            return draft, window
+        self.conversation = replace(self.conversation, note=note)
+        return condensed, window
 
-    def _full(self, window: Window) -> WindowFullError:
+    def full(self, window: Window) -> WindowFullError:
+        """Say what would have to be left out, to a user who wants to be asked."""
         out = window.left_out
         what = "1 exchange" if out.exchanges == 1 else f"{out.exchanges:,} exchanges"
         return WindowFullError(
@@ -262,7 +294,7 @@ class Chat:
             "--overflow trim leaves them out, --overflow summarize condenses them.",
         )
 
-    def _condense(self, window: Window) -> Iterator[Event]:
+    def _condense(self, window: Window) -> Generator[Event, None, Note]:
         """Have the model condense the oldest exchanges into a note. Raises ChatreplError."""
         with self._measuring:
             planned = plan(window, self.calibration, thinks=self.card.thinks)
@@ -293,8 +325,8 @@ class Chat:
         if tokens >= planned.tokens:
             words = f"The summary ({about}{tokens:,} tokens) is no shorter than what it condenses."
             raise BadReplyError(words)
-        self.conversation = replace(self.conversation, note=note)
         yield Condensed(planned.exchanges, planned.tokens, tokens, not about)
+        return note
 
     def _count(self, usage: Usage) -> None:
         """Add up what the server reports, and learn from it how it counts."""
@@ -326,7 +358,7 @@ class Chat:
                         raise
                     raise overflow from None  # our guess is no reason to give
                 if self.overflow == "ask" and window.outgrown:
-                    raise self._full(window) from None
+                    raise self.full(window) from None
                 if refits_left == _REFITS:
                     yield Refitted(overflow.context_window)
             else:
@@ -363,4 +395,5 @@ class Chat:
             return None
         if not told:
             self.card = replace(self.card, window_known=False)
-        return int(ours / 1.5) + self.max_tokens
+        room = int(ours / 1.5)
+        return room + self.reply_limit if self.reply_limit else room * 4 // 3

@@ -101,7 +101,7 @@ class EmbeddedProvider:
 
     def prepare(self) -> None:
         """Start the child process and load the model."""
-        self._served().prepare()
+        self._running().prepare()
 
     def served(self) -> Sequence[Served]:
         """Offer the one model that it runs."""
@@ -114,7 +114,7 @@ class EmbeddedProvider:
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model."""
         try:
-            yield from self._served().stream(request)
+            yield from self._running().stream(request)
         except (ConnectionFailedError, StreamInterruptedError) as error:
             if self._has_ended():
                 text = f"The embedded model's process ended. Its log: {self._model.log}"
@@ -145,7 +145,7 @@ class EmbeddedProvider:
                 process.kill()
         self._process = None
 
-    def _served(self) -> OpenAIProvider:
+    def _running(self) -> OpenAIProvider:
         """Give the server, started if it does not run: it may have been killed."""
         with self._starting:
             if self._closing:

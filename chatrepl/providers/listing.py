@@ -81,9 +81,11 @@ def find(model: str, served: Sequence[Served]) -> Served | None:
     Ollama takes a name without its tag; llama.cpp serves one model and takes any name for it.
     """
     by_name = {one.name: one for one in served}
-    alike = len({one.context_window for one in served}) == 1  # one model, under its aliases
-    only = served[0] if alike and served[0].context_window else None
-    return by_name.get(model) or by_name.get(f"{model}:latest") or only
+    if found := by_name.get(model) or by_name.get(f"{model}:latest"):
+        return found
+    windows = {one.context_window for one in served}  # one, if it is one model and its aliases
+    window = windows.pop() if len(windows) == 1 else None
+    return Served(served[0].name, window) if window else None
 
 
 def read_ollama(model: str, shown: object, running: object) -> Served | None:

@@ -1,6 +1,7 @@
 """What `chatrepl models` shows: models, and what is known of each."""
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -78,4 +79,5 @@ def print_json(cards: Iterable[ModelCard]) -> None:
                 "counted": "exact" if exact else "estimate",
             }
         )
-    print(json.dumps(models, ensure_ascii=False, indent=2))
+    text = json.dumps(models, ensure_ascii=False, indent=2)
+    print(clean(text) if sys.stdout.isatty() else text)

@@ -118,6 +118,7 @@ def _model(repl: "Repl", argument: str) -> None:
     if argument:
         repl.host.use_model(chat, argument)
         repl.warm_up()
+    chat.ask_limits()
     card = chat.card
     assumed = "" if card.window_known else " (assumed: its real size is not known)"
     repl.screen.notice(
@@ -149,7 +150,7 @@ def _tokens(repl: "Repl", _: str) -> None:
         tokens = sum(dropped.tokens for dropped in window.dropped)
         rows.append(("not sent", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
     if not calibration.exact:
-        rows.append(("≈", _how_estimated(calibration)))
+        rows.append(("estimate", f"≈ {_how_estimated(calibration)}"))
     if calibration.last is not None:
         expected, counted = calibration.last
         error = 100 * (expected - counted) / counted
@@ -165,8 +166,8 @@ def _tokens(repl: "Repl", _: str) -> None:
 def _how_estimated(calibration: "Calibration") -> str:
     if calibration.scale.weight:
         scale = f"{calibration.scale.mean:.2f} ± {calibration.scale.spread:.2f}"
-        return f"an estimate: the server makes {scale} tokens of one of tiktoken's"
-    return "an estimate: this model's tokenizer is not known here"
+        return f"the server makes {scale} tokens of one of tiktoken's"
+    return "this model's tokenizer is not known here"
 
 
 def _context(repl: "Repl", argument: str) -> None:
@@ -176,6 +177,8 @@ def _context(repl: "Repl", argument: str) -> None:
 
     chat = repl.chat
     if not argument:
+        if chat.conversation.exchanges and chat.fitted() is None:
+            repl.screen.notice("What is always sent leaves no room in this window.")
         repl.screen.out.print(context.table(chat, repl.screen.out.width))
         return
     for row in context.rows(chat):
@@ -186,6 +189,8 @@ def _context(repl: "Repl", argument: str) -> None:
             repl.screen.notice(", ".join(["note", size] if row.number == "note" else parts))
             repl.screen.out.print(Text(clean(row.message.content)))
             return
+    if argument.lower() == "note":
+        raise SettingsError("There is no note yet.", "With /overflow summarize there may be one.")
     raise _no_message(repl, argument)
 
 
@@ -241,8 +246,11 @@ def _drop(repl: "Repl", argument: str) -> None:
     chat = repl.chat
     if argument:
         exchange = _exchange_at(repl, argument)
-        chat.conversation = chat.conversation.dropped(exchange)
+        before = chat.conversation
+        chat.conversation = before.dropped(exchange)
         words = f"dropped: {_members(repl, exchange)} will not be sent; /drop takes that back"
+        if before.note and not chat.conversation.note:
+            words += ". The note, which told of it, is gone"
     elif chat.conversation.drops:
         exchange = chat.conversation.drops[-1]
         chat.conversation = chat.conversation.undropped()

@@ -41,7 +41,7 @@ class Row:
 def rows(chat: Chat) -> list[Row]:
     """Give every message of a conversation with its tokens and where it stands."""
     talk = chat.conversation
-    window = chat.fitted()
+    window = chat.fitted() or chat.nothing_fits()
     found = []
     numbers = iter(range(1, len(talk.messages) + 1))
     for message, standing in _standings(talk, window):
@@ -50,7 +50,7 @@ def rows(chat: Chat) -> list[Row]:
     return found
 
 
-def _standings(talk: Conversation, window: Window | None) -> Iterator[tuple[Message, str]]:
+def _standings(talk: Conversation, window: Window) -> Iterator[tuple[Message, str]]:
     if talk.system:
         yield talk.system, "system"
     if talk.note:
@@ -58,7 +58,7 @@ def _standings(talk: Conversation, window: Window | None) -> Iterator[tuple[Mess
     for message in talk.examples:
         yield message, "example"
     for index, exchange in enumerate(talk.exchanges):
-        standing = window.standing(index) if window else "too long"
+        standing = window.standing(index)
         for message in exchange.messages:
             always = message.role == "system" and standing != "dropped"
             yield message, "system" if always else standing
@@ -92,7 +92,7 @@ def _bar(chat: Chat, lines: list[Row], width: int) -> RenderableType:
     of_standing = {"system": "system", "note": "note", "example": "examples", "pinned": "pins"}
     sizes = dict.fromkeys(_PARTS, 0)
     for row in lines:
-        if row.standing in {*of_standing, "sent", "too long"}:
+        if row.standing in {*of_standing, "sent"}:
             sizes[of_standing.get(row.standing, "history")] += row.tokens
     sizes["reply"] = chat.max_tokens
     sizes["frame"] = chat.calibration.overhead

@@ -66,9 +66,9 @@ class Gauge:
                 (chat, line), self._task = self._task, None
             try:
                 self._reading = _reading(chat, line)
+                self._changed()
             except Exception:  # noqa: BLE001 - better no number than a wrong one for good
                 self._reading = None
-            self._changed()
 
 
 def _reading(chat: Chat, line: str) -> Reading:

@@ -10,7 +10,7 @@ from chatrepl.chat.messages import Message
 from chatrepl.chat.trimming import Window
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError
-from chatrepl.terminal.outcomes import Outcome, assumption, ending, show_turn
+from chatrepl.terminal.outcomes import Outcome, ending, show_turn
 from chatrepl.terminal.replies import PlainReply, Reply, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
@@ -54,9 +54,6 @@ def answer(chat: Chat, prompt: str | None, screen: Screen, *, plain: bool, as_js
 
     What came of a reply is shown even if it was cut off. Raises ChatreplError.
     """
-    chat.ask_limits()
-    if words := assumption(chat.card):
-        screen.notice(words)
     outcome = Outcome()
     try:
         show_turn(_turn(chat, prompt), _reply(screen, plain=plain, as_json=as_json), outcome)
@@ -88,6 +85,10 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
     if prompt is not None:
         conversation = conversation.asking(Message("user", prompt))
     window = chat.window(conversation)
+    if window.outgrown and chat.overflow == "ask":
+        raise chat.full(window)
+    if window.outgrown and chat.overflow == "summarize":
+        screen.notice("The oldest exchanges would be condensed first; here they are left out.")
     counts = _window(chat, window)
     if as_json:
         messages = [message.as_openai() for message in window.messages]
@@ -114,6 +115,7 @@ def _window(chat: Chat, window: Window) -> dict[str, Any]:
         "counted": "exact" if chat.calibration.exact else "estimate",
         "max_tokens": window.max_tokens,
         "context_window": window.context_window,
+        "note": window.conversation.note and window.conversation.note.text,
         "dropped": [
             {"index": dropped.index, "role": dropped.role, "tokens": dropped.tokens}
             for dropped in window.dropped

@@ -5,8 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import cast
 
-from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.events import (
+    Assumed,
     Condensed,
     Condensing,
     Event,
@@ -59,13 +59,20 @@ def show_turn(events: Iterator[Event], reply: Reply, outcome: Outcome) -> None:
             outcome.text = "".join(pieces)
 
 
-Notable = Trimmed | Condensing | Condensed | NotCondensed | LegacyMarkup | Refitted | Retrying
+Notable = (
+    Assumed | Trimmed | Condensing | Condensed | NotCondensed | LegacyMarkup | Refitted | Retrying
+)
 """Events that are said in a line."""
 
 
 def in_words(event: Notable) -> str:
     """Say an event in a line."""
     match event:
+        case Assumed(model, window):
+            return (
+                f"The context window of {model} is not known: {window:,} tokens are assumed. "
+                "context_window sets it (--context-window)."
+            )
         case Trimmed(exchanges, tokens, exact):
             return f"left out {_sized(exchanges, tokens, exact)}; /context shows them"
         case Condensing(exchanges):
@@ -75,9 +82,9 @@ def in_words(event: Notable) -> str:
             what = _sized(exchanges, tokens, exact)
             return f"condensed {what}, into a note of {about}{note_tokens:,}; /context shows it"
         case NotCondensed(reason):
-            return f"No summary could be made: {reason}"
+            return f"No summary, so the oldest exchanges are left out: {reason}"
         case LegacyMarkup(marker):
-            return f"{marker} is ChatML, which has no effect in a message: it is sent as text."
+            return f"{marker} is legacy markup (ChatML), without effect here: it is sent as text."
         case Refitted(None):
             return "the server found the prompt too long: trimmed further, sent again"
         case Refitted(window):
@@ -94,16 +101,6 @@ def _sized(exchanges: int, tokens: int, exact: bool) -> str:
 
 def _exchanges(number: int) -> str:
     return "1 exchange" if number == 1 else f"{number:,} exchanges"
-
-
-def assumption(card: ModelCard) -> str:
-    """Say that a model's window is assumed, if it is."""
-    if card.window_known:
-        return ""
-    return (
-        f"The context window of {card.name} is not known: {card.context_window:,} tokens are "
-        "assumed. --context-window sets it."
-    )
 
 
 def ending(outcome: Outcome, max_tokens: int) -> tuple[int, str]:

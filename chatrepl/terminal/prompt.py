@@ -96,19 +96,26 @@ class Prompt:
             return self._session.prompt([("class:prompt", f"> {default}")], default=default)
         return self._session.prompt([("class:prompt", "> ")], default=default)
 
-    def choose(self, choices: Mapping[str, str]) -> str | None:
-        """Let one of several letters be typed, each with its meaning; None if Ctrl-C is."""
+    def choose(self, choices: Mapping[str, str]) -> tuple[str | None, list[str]]:
+        """Let one of several letters be typed, each with its meaning; None if Ctrl-C is.
+
+        Also gives the lines that were none of them: they may have been typed before the question.
+        """
+        others: list[str] = []
         session: PromptSession[str] = PromptSession(style=_STYLE)
         for letter, meaning in choices.items():
             print(f"  {letter}  {meaning}")
         question = f"{'/'.join(choices)}> "
         while True:
             try:
-                letter = session.prompt([("class:prompt", question)]).strip().lower()
+                line = session.prompt([("class:prompt", question)])
             except (KeyboardInterrupt, EOFError):
-                return None
+                return None, others
+            letter = line.strip().lower()
             if letter in choices:
-                return letter
+                return letter, others
+            if letter:
+                others.append(line)
             question = f"{'/'.join(choices)}> "
 
     def refresh(self) -> None:

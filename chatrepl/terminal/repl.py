@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.events import Event
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.commands import completables, find_command, read_command
 from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keys import unechoed
-from chatrepl.terminal.outcomes import Outcome, assumption, ending, show_turn
+from chatrepl.terminal.outcomes import Outcome, ending, show_turn
 from chatrepl.terminal.prompt import Prompt
 from chatrepl.terminal.replies import reply_on
 from chatrepl.terminal.screen import Screen
@@ -80,7 +79,6 @@ class Repl:
         self._answered = False  # whether something of a reply has come in this turn
         self._answer_first = answer_first
         self._chat: Chat | None = None
-        self._spoken_of: ModelCard | None = None
         self._opening = threading.Lock()
         self._prompt = Prompt(history, completables(self), self._toolbar)
         self._gauge = Gauge(self._prompt.refresh)
@@ -129,8 +127,9 @@ class Repl:
             self.answer(begin(), line)
         except WindowFullError as full:
             self.screen.notice(full.text)
-            choice = self._prompt.choose(_ROOM)
-            self.prefill = "" if choice in {"n", "t", "s"} else line
+            choice, others = self._prompt.choose(_ROOM)
+            goes_on = choice in {"n", "t", "s"}
+            self.prefill = "\n".join(others if goes_on else [line, *others])
             match choice:
                 case "n":
                     before = self.chat.conversation
@@ -147,11 +146,6 @@ class Repl:
     def answer(self, events: Iterator[Event], text: str) -> None:
         """Show a turn; if nothing comes of it, `text` goes back to the prompt."""
         outcome = Outcome()
-        self.chat.ask_limits()
-        card = self.chat.card
-        if self._spoken_of != card and (words := assumption(card)):
-            self.screen.notice(words)
-        self._spoken_of = card
         print()
         try:
             with unechoed():

@@ -125,11 +125,12 @@ def said(exchanges: int) -> Conversation:
     return talk
 
 
-def test_pins_and_drops_exclude_each_other() -> None:
+def test_a_drop_goes_before_a_pin_and_a_pin_takes_a_drop_back() -> None:
     talk = said(3).pinned(1)
     assert (sorted(talk.pins), talk.drops) == ([1], ())
     dropped = talk.dropped(1)
-    assert (dropped.pins, dropped.drops) == (frozenset(), (1,))
+    assert (dropped.pins, dropped.drops) == ({1}, (1,))
+    assert dropped.undropped() == talk
     again = dropped.pinned(1)
     assert (sorted(again.pins), again.drops) == ([1], ())
     assert again.unpinned(1) == said(3)

@@ -616,7 +616,7 @@ def test_the_embedded_server_tells_the_window_as_llama_cpp_does(
     data = home_with_model / "chatrepl" / "data"
     model = EmbeddedModel(None, data, home_with_model / "log", context_window=1_024)
     with closing(EmbeddedProvider(model, 60.0)) as provider:
-        inner = provider._served()
+        inner = provider._running()
         (said,) = inner.served()
         assert (said.name, said.context_window) == (model.name, 1_024)
         assert inner.look_up("any name") == said

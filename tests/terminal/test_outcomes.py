@@ -5,10 +5,14 @@ from typing import Self
 
 import pytest
 
-from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.events import (
+    Assumed,
+    Condensed,
+    Condensing,
     Event,
     Finished,
+    LegacyMarkup,
+    NotCondensed,
     ReasoningDelta,
     Refitted,
     Retrying,
@@ -18,7 +22,7 @@ from chatrepl.chat.events import (
 )
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import ServerError
-from chatrepl.terminal.outcomes import Outcome, assumption, ending, in_words, show_turn
+from chatrepl.terminal.outcomes import Notable, Outcome, ending, in_words, show_turn
 
 
 class Heard:
@@ -108,9 +112,26 @@ def test_ctrl_c_while_a_piece_is_shown_closes_the_turn_before_it_passes_on() -> 
             "the server counts more tokens: trimmed for its window of 4,096, sent again",
         ),
         (Retrying("No.", 12.34, 2, 5), "No. Trying again in 12.3 s (2 of 5)."),
+        (
+            Assumed("what-1", 4_096),
+            (
+                "The context window of what-1 is not known: 4,096 tokens are assumed. "
+                "context_window sets it (--context-window)."
+            ),
+        ),
+        (Condensing(1), "condensing the oldest 1 exchange …"),
+        (
+            Condensed(6, 3_200, 210, False),
+            "condensed 6 exchanges, ≈3,200 tokens, into a note of ≈210; /context shows it",
+        ),
+        (NotCondensed("No."), "No summary, so the oldest exchanges are left out: No."),
+        (
+            LegacyMarkup("<|im_start|>"),
+            "<|im_start|> is legacy markup (ChatML), without effect here: it is sent as text.",
+        ),
     ],
 )
-def test_an_event_is_said_in_a_line(event: Trimmed | Refitted | Retrying, words: str) -> None:
+def test_an_event_is_said_in_a_line(event: Notable, words: str) -> None:
     assert in_words(event) == words
 
 
@@ -135,11 +156,3 @@ def test_how_a_turn_ended(reason: str | None, text: str, status: int, words: str
     assert got == status
     assert words in said
     assert bool(said) == bool(words)
-
-
-def test_an_assumed_window_is_said_and_a_known_one_is_not() -> None:
-    assert assumption(ModelCard("gpt-4", 8_192)) == ""
-    words = assumption(ModelCard("what-1", 4_096, window_known=False))
-    assert "what-1" in words
-    assert "4,096" in words
-    assert "--context-window" in words
