@@ -15,7 +15,7 @@ from functools import partial
 
 from chatrepl.chat import Conversation, Message, card_for
 from chatrepl.chat.calibration import Calibration
-from chatrepl.chat.conversation import Exchange
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Role
 from chatrepl.chat.tokens import TokenCounter, load_encoding
 from chatrepl.chat.trimming import fit

@@ -70,7 +70,7 @@ class QuotaError(RateLimitError):
 
 
 class PromptTooLongError(ChatreplError):
-    """System message, examples and the new message alone exceed the window."""
+    """What must be sent exceeds the window: system message, examples, pins, the new message."""
 
     status = 5
 

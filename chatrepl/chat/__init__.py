@@ -1,7 +1,8 @@
 """What is said: values and rules. No files, no network, no terminal, no clock."""
 
 from chatrepl.chat.catalogue import ModelCard, card_for
-from chatrepl.chat.conversation import Conversation, Exchange
+from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider, Recorder, Request
 from chatrepl.chat.turn import Chat

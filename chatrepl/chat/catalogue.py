@@ -1,7 +1,7 @@
 """ModelCard: what is known of a model, and from where.
 
 Context windows come from the package genai-prices, under the corrections below, under the
-user's own `[models."NAME"]`.
+server's own word (`Served`), under the user's own `[models."NAME"]`.
 """
 
 import re

@@ -6,7 +6,8 @@ The alternative to leaving them out: what was agreed on stays known, at the pric
 from dataclasses import dataclass, replace
 
 from chatrepl.chat.calibration import Calibration
-from chatrepl.chat.conversation import Conversation, Exchange, Note
+from chatrepl.chat.conversation import Conversation, Note
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.trimming import Window, fit, fixed_cost
 

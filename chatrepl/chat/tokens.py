@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from chatrepl.chat.catalogue import ModelCard, openai_name
-from chatrepl.chat.conversation import Exchanges
+from chatrepl.chat.exchanges import Exchanges
 from chatrepl.chat.messages import Message
 
 if TYPE_CHECKING:

@@ -223,5 +223,5 @@ def too_long(
     return PromptTooLongError(
         f"The message does not fit: {calibration.about}{prompt:,} tokens with the system message"
         f"{pinned}, and {max_tokens:,} kept for the reply, in a window of {context_window:,}.",
-        f"Shorten it, {unpin}lower --max-tokens, or choose a model with a larger window.",
+        f"Shorten it, {unpin}lower max_tokens, or choose a model with a larger window.",
     )

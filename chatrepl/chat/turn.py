@@ -49,7 +49,10 @@ _CHATML = re.compile(r"<\|(?:im_start|im_end|im_sep|endoftext|endofprompt)\|>")
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What sending something would cost: its prompt in tokens, and what is left out for it."""
+    """What sending something would cost: its prompt in tokens, and what is left out for it.
+
+    `outgrown` says that `left_out` has no room, `fits` that it can be sent at all.
+    """
 
     prompt_tokens: int
     left_out: LeftOut
@@ -197,7 +200,7 @@ class Chat:
                 f"Pinning it leaves no room: {about}{fixed:,} tokens would always be sent, and "
                 f"{self.max_tokens:,} are kept for the reply, in a window of "
                 f"{self.card.context_window:,}.",
-                "Unpin another first (/unpin N), or lower --max-tokens.",
+                "Unpin another (/unpin N) if there is one, or lower max_tokens.",
             )
         self.conversation = talk
 
@@ -206,7 +209,7 @@ class Chat:
 
         Whatever ends the turn (the last piece, an error, closing the generator), a reply of
         which something came is kept, marked as interrupted if it is not whole; if nothing came
-        the conversation is as it was before. Raises ChatreplError.
+        the conversation is as it was before, but for a note that was made. Raises ChatreplError.
         """
         return self._exchange(self.conversation.asking(Message("user", text)))
 

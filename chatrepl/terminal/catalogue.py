@@ -19,10 +19,11 @@ _HEAD = ("model", "window", "largest reply", "$/M prompt", "$/M reply", "encodin
 
 def show(cards: Iterable[ModelCard], screen: Screen) -> None:
     """Print a table, or into a pipe a line for each model, with tabs between."""
-    rows = [_row(card) for card in cards]
+    cards = list(cards)
     if not screen.on_terminal:
-        print("\n".join("\t".join(row) for row in rows))
+        print("\n".join("\t".join(_fields(card)) for card in cards))
         return
+    rows = [_row(card) for card in cards]
     from rich.text import Text  # noqa: PLC0415
 
     if screen.out.width < _ROOMY:
@@ -46,6 +47,18 @@ def _table(rows: Iterable[tuple[str, ...]]) -> "Table":
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _fields(card: ModelCard) -> tuple[str, ...]:
+    """Give what is known for a program to read: plain numbers, and nothing for what is not."""
+    return (
+        card.name,
+        str(card.context_window) if card.window_known else "",
+        str(card.max_output or ""),
+        card.prices.get("prompt", ""),
+        card.prices.get("completion", ""),
+        _encoding(card)[0],
+    )
 
 
 def _row(card: ModelCard) -> tuple[str, ...]:

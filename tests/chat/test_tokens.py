@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import chatrepl
 from chatrepl.chat.catalogue import card_for
-from chatrepl.chat.conversation import Exchange, Exchanges
+from chatrepl.chat.exchanges import Exchange, Exchanges
 from chatrepl.chat.messages import Message
 from chatrepl.chat.tokens import ENCODINGS, TokenCounter, load_encoding
 from tests.support.guide import (

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import card_for
-from chatrepl.chat.conversation import Conversation, Exchange, Note, from_messages
+from chatrepl.chat.conversation import Conversation, Note, from_messages
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.trimming import LeftOut, Window, fit

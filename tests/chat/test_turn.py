@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from chatrepl.chat.catalogue import ModelCard, Served, card_for
-from chatrepl.chat.conversation import Conversation, Exchange, Note
+from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
     Condensed,
     Condensing,
@@ -24,6 +24,7 @@ from chatrepl.chat.events import (
     Trimmed,
     UsageReport,
 )
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.chat.trimming import LeftOut
