@@ -145,11 +145,13 @@ def test_more_words_are_a_prompt_that_needs_two_dashes(home: Path) -> None:
 
 
 def test_names_from_a_server_are_shown_harmless(home: Path, server: Loopback) -> None:
-    server.tells["/v1/models"] = {"data": [{"id": "evil\x1b]0;title\x07\x1b[31m"}]}
-    with Terminal("models", "--base-url", server.base_url, home=home) as terminal:
-        assert terminal.wait_for_end() == 0
-        assert b"\x1b]0;" not in terminal.raw
-        assert "evil" in terminal.screen
+    server.tells["/v1/models"] = {"data": [{"id": "evil\x1b]0;title\x07\x9b31m"}]}
+    for flags in ((), ("--json",)):
+        with Terminal("models", "--base-url", server.base_url, *flags, home=home) as terminal:
+            assert terminal.wait_for_end() == 0
+            assert b"\x1b]0;" not in terminal.raw
+            assert b"\xc2\x9b" not in terminal.raw
+            assert "evil" in terminal.screen
 
 
 def test_the_chat_completes_models_that_the_server_offers(home: Path, offering: Loopback) -> None:

@@ -20,7 +20,7 @@ _PLAUSIBLE = (0.5, 4.0)  # tokens of another tokenizer for one of ours
 _FRAME = 16  # what a server's template may add to a message or leave out, in tokens
 _ROUNDING = 3  # tokens by which a count may be off whatever the tokenizer
 _GAIN = 1 / 8
-_SETTLED = 2.0  # messages of which a spread can be believed
+_SETTLED = 1.0  # long messages after which a spread can be believed
 
 
 @dataclass(slots=True)

@@ -96,12 +96,11 @@ class Prompt:
             return self._session.prompt([("class:prompt", f"> {default}")], default=default)
         return self._session.prompt([("class:prompt", "> ")], default=default)
 
-    def choose(self, choices: Mapping[str, str]) -> tuple[str | None, list[str]]:
+    def choose(self, choices: Mapping[str, str]) -> str | None:
         """Let one of several letters be typed, each with its meaning; None if Ctrl-C is.
 
-        Also gives the lines that were none of them: they may have been typed before the question.
+        What is none of them goes into the history: it may have been typed before the question.
         """
-        others: list[str] = []
         session: PromptSession[str] = PromptSession(style=_STYLE)
         for letter, meaning in choices.items():
             print(f"  {letter}  {meaning}")
@@ -110,12 +109,12 @@ class Prompt:
             try:
                 line = session.prompt([("class:prompt", question)])
             except (KeyboardInterrupt, EOFError):
-                return None, others
+                return None
             letter = line.strip().lower()
             if letter in choices:
-                return letter, others
+                return letter
             if letter:
-                others.append(line)
+                self._session.history.append_string(line)
             question = f"{'/'.join(choices)}> "
 
     def refresh(self) -> None:

@@ -127,9 +127,8 @@ class Repl:
             self.answer(begin(), line)
         except WindowFullError as full:
             self.screen.notice(full.text)
-            choice, others = self._prompt.choose(_ROOM)
-            goes_on = choice in {"n", "t", "s"}
-            self.prefill = "\n".join(others if goes_on else [line, *others])
+            choice = self._prompt.choose(_ROOM)
+            self.prefill = "" if choice in {"n", "t", "s"} else line
             match choice:
                 case "n":
                     before = self.chat.conversation

@@ -346,3 +346,29 @@ def test_from_the_third_turn_the_estimate_is_within_3_percent_of_a_hungry_server
     talk_to(server, [mixed(chance, size) for _ in range(40)], model)
     for turn, (prompt, estimate) in enumerate(server.seen[2:], 3):
         assert abs(estimate - prompt) <= 0.03 * prompt, turn
+
+
+def test_words_that_a_gateway_adds_to_every_prompt_are_no_scale() -> None:
+    calibration = calibration_for("gpt-4")
+    talk = [SYSTEM, Message("user", "Please tell me in a few words what a gateway is. " * 3)]
+    calibration.observe(talk, guide(talk) + 2_500)
+    new = Message("user", "And what is it for? " * 30)
+    assert calibration.request(talk) == guide(talk) + 2_500
+    assert calibration.cost(new) <= 1.2 * (guide([new]) - 3)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.6, 0.51])
+def test_counts_without_what_was_cached_make_no_prompt_look_small(share: float) -> None:
+    calibration = taught(1.3)
+    messages = [Message("user", f"0. {LONG.content}")]
+    for number in range(20):  # each time much of what was sent before is left out
+        messages.append(Message("user", f"{number} and so on"))
+        calibration.observe(messages, round(guide(messages) * share))
+    assert calibration.scale.mean >= 0.5
+    assert calibration.request(messages) >= 0.5 * guide(messages)
+
+
+def test_one_short_message_does_not_take_the_room_for_error_away() -> None:
+    calibration = calibration_for("nobody-1")
+    calibration.observe([Message("user", "Hello there, you.")], 12)
+    assert calibration.factor >= 1.1

@@ -11,6 +11,7 @@ import pytest
 from chatrepl.chat.catalogue import ModelCard, Served, card_for
 from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
+    Assumed,
     Condensed,
     Condensing,
     Event,
@@ -31,6 +32,7 @@ from chatrepl.chat.trimming import LeftOut
 from chatrepl.chat.turn import Chat, Overflow, Preview
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
+    ConnectionFailedError,
     ContextOverflowError,
     PromptTooLongError,
     RateLimitError,
@@ -810,6 +812,77 @@ def test_a_server_that_does_not_say_is_no_trouble(provider: Offering) -> None:
     assert list(chat.say("Hi"))[-1] == Finished("stop")
     assert (chat.card.context_window, chat.card.window_known) == (4_096, False)
     assert provider.looked_up == 1
+
+
+class Down(Offering):
+    """Can't be reached, the first time."""
+
+    def look_up(self, model: str) -> Served | None:
+        found = super().look_up(model)
+        if self.looked_up == 1:
+            raise ConnectionFailedError("Refused.")
+        return found
+
+
+def test_a_server_that_was_down_is_asked_again() -> None:
+    provider = Down("One", "Two")
+    provider.offers = (Served("nobody-1", 2_000),)
+    chat = Chat(provider, card_for("nobody-1"))
+    chat.ask_limits()
+    assert chat.card.context_window == 4_096
+    list(chat.say("Hi"))
+    assert chat.card.context_window == 2_000
+
+
+def test_an_assumed_window_is_said_once_before_the_first_reply() -> None:
+    chat = Chat(ScriptedProvider("One", "Two"), card_for("nobody-1"))
+    assert next(chat.say("Hi")) == Assumed("nobody-1", 4_096)
+    assert [type(event) for event in chat.say("Hi")] == [TextDelta, Finished]
+
+
+class Tight(ScriptedProvider):
+    """Takes prompts of so many words, and tells no numbers when it refuses."""
+
+    words = 300
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        self.requests.append(request)
+        if sum(len(message.content.split()) for message in request.messages) > self.words:
+            raise ContextOverflowError("Too long.", "", prompt_tokens=None, context_window=None)
+        yield TextDelta("Fine")
+        yield Finished("stop")
+
+
+def test_each_refit_is_smaller_than_the_last() -> None:
+    provider = Tight()
+    said = Conversation(SYSTEM)
+    for number in range(6):
+        said = said.asking(user(f"{number} " + "word " * 70)).answered(
+            assistant("Yes."), "stop", None
+        )
+    chat = Chat(provider, card_for("nobody-1"), said)
+    assert list(chat.say("And now?"))[-1] == Finished("stop")
+    sizes = [len(request.messages) for request in provider.requests]
+    assert sizes == sorted(set(sizes), reverse=True)
+    assert len(sizes) > 1
+
+
+def test_after_a_summary_that_failed_none_is_tried_for_a_few_turns() -> None:
+    failing: list[Line] = [CUT]
+    provider = ScriptedProvider(failing, "1", "2", "3", "4", SUMMARY, "5")
+    chat = full_chat(provider, "summarize")
+    turns = [list(chat.say(str(number))) for number in range(5)]
+    tried = [any(isinstance(event, Condensing) for event in events) for events in turns]
+    assert tried == [True, False, False, False, True]
+
+
+def test_a_note_that_leaves_no_room_is_not_sent_and_not_lost() -> None:
+    note = Note("They met in Rome. " * 20, 0, 4)
+    chat = full_chat(ScriptedProvider("Fine", "Fine"), "trim", replace(talk(8), note=note))
+    list(chat.say("word " * 200))
+    assert chat.sent is not None
+    assert note.message not in chat.sent.messages
+    assert chat.conversation.note == note
 
 
 def test_a_server_that_could_only_guess_is_asked_again() -> None:

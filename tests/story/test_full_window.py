@@ -377,7 +377,7 @@ def test_when_no_summary_comes_the_oldest_are_left_out(
     assert (done.returncode, done.stdout) == (0, "Noted 1.\n")
     notices = done.stderr.splitlines()
     assert notices[0].startswith("condensing the oldest ")
-    assert notices[-2].startswith("No summary could be made: ")
+    assert notices[-2].startswith("No summary, so the oldest exchanges are left out: ")
     assert reason in notices[-2]
     assert notices[-1] == "left out 3 exchanges, 312 tokens; /context shows them"
     assert begins(answering.turns[0])[:2] == ["Be kind.", "Question 4"]
@@ -403,7 +403,7 @@ def test_a_failed_summary_leaves_no_note_behind(home: Path, answering: Server) -
     answering.summary = fails(400, "No summaries today.")
     with full(home, answering, "summarize") as terminal:
         say_and_hear(terminal, TYPED, "Noted 1.")
-        terminal.wait_for("No summary could be made")
+        terminal.wait_for("No summary, so the oldest")
         terminal.wait_for("left out 3 exchanges, 312 tokens")
         refused(terminal, "/context note", "There is no message note")
 
@@ -435,3 +435,27 @@ def test_one_shot_under_summarize_is_ended_by_nothing_but_the_turn(
     done = run(*server, *long_talk(home, 3), TYPED, home=home)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Noted 1.\n", "")
     assert len(said(answering.loop)) == 1
+
+
+def test_what_was_typed_before_the_question_is_no_answer_and_not_lost(
+    home: Path, answering: Server
+) -> None:
+    with full(home, answering, "ask") as terminal:
+        terminal.type(f"{TYPED}\rsomething typed ahead\r")
+        wait_for_question(terminal)
+        terminal.say("t")
+        terminal.wait_for("Noted 1.")
+        terminal.wait_for_prompt()
+        terminal.key("up")
+        wait_for_line_back(terminal, "something typed ahead")
+
+
+def test_a_dry_run_under_ask_ends_as_the_run_would(home: Path, answering: Server) -> None:
+    loaded = long_talk(home, window=1_040)
+    flags = ("--base-url", answering.loop.base_url, "-m", "gpt-4", *loaded, "--overflow", "ask")
+    done = run(*flags, "--dry-run", TYPED, home=home)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "would have to be left out" in done.stderr
+    done = run(*flags[:-1], "summarize", "--dry-run", TYPED, home=home)
+    assert done.returncode == 0
+    assert "condensed first" in done.stderr
