@@ -110,16 +110,17 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
 
 def _window(chat: Chat, window: Window) -> dict[str, Any]:
     count = window.prompt_tokens
+    note = window.conversation.note
     return {
         "prompt_tokens": chat.calibration.request(window.messages) if count is None else count,
         "counted": "exact" if chat.calibration.exact else "estimate",
         "max_tokens": window.max_tokens,
         "context_window": window.context_window,
-        "note": window.conversation.note and window.conversation.note.text,
         "dropped": [
             {"index": dropped.index, "role": dropped.role, "tokens": dropped.tokens}
             for dropped in window.dropped
         ],
+        **({"note": note.text} if note else {}),
     }
 
 

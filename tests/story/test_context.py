@@ -270,7 +270,7 @@ def test_chatml_is_sent_as_text_with_one_warning(home: Path, brief: Loopback) ->
         for number, text in enumerate(texts, 1):
             hear(terminal, text, number)
         assert terminal.scrollback.count("ChatML") == 1
-        assert "<|im_start|> is ChatML, which has no effect in a message" in terminal.scrollback
+        assert "<|im_start|> is legacy markup (ChatML), without effect here" in terminal.scrollback
     assert said(brief)[1] == [("user", texts[0]), ("assistant", "Noted 1."), ("user", texts[1])]
 
 

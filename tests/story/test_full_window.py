@@ -405,7 +405,7 @@ def test_a_failed_summary_leaves_no_note_behind(home: Path, answering: Server) -
         say_and_hear(terminal, TYPED, "Noted 1.")
         terminal.wait_for("No summary, so the oldest")
         terminal.wait_for("left out 3 exchanges, 312 tokens")
-        refused(terminal, "/context note", "There is no message note")
+        refused(terminal, "/context note", "There is no note yet")
 
 
 def test_ctrl_c_during_the_summary_brings_the_text_back(home: Path, answering: Server) -> None:
