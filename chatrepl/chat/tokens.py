@@ -49,7 +49,7 @@ ENCODINGS = tuple(_VOCABULARIES)
 
 _OPENAI = re.compile(r"(ft:)?(gpt-|o\d|chatgpt)")
 
-_PART = 50_000  # characters
+_PART = 25_000  # characters
 _SEAM = re.compile(r"[A-Za-z](?=\s)")
 _SEAM_REACH = 2_000
 

@@ -26,6 +26,7 @@ def main() -> None:
     params.api_keys = [order["api_key"]]
     params.port = 0
     params.n_parallel = 1
+    params.cache_ram_mib = 0  # it would keep every prompt of a long talk: gigabytes
     params.verbosity = 2
     params.model_alias = {order["name"]}
     params.ui = False
