@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,15 @@ from chatrepl.errors import ChatreplError
 from chatrepl.paths import Paths
 from chatrepl.providers import smollm2
 from tests.support.loopback import Loopback, loopback
+
+
+def pytest_configure() -> None:
+    """Let the programs under test hear Ctrl-C and a hang-up.
+
+    What is started in the background, as by nohup, ignores them, and so does all that it starts.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
