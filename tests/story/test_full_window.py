@@ -65,9 +65,8 @@ def ask(terminal: Terminal, text: str = TYPED) -> None:
 
 
 def wait_for_question(terminal: Terminal) -> None:
-    terminal.wait_until(
-        lambda: re.search(r"^n/t/s/c>$", terminal.screen, re.MULTILINE), "the question"
-    )
+    # The last line: an earlier question may still stand above.
+    terminal.wait_until(lambda: terminal.screen.endswith("\nn/t/s/c>"), "the question")
 
 
 def wait_for_line_back(terminal: Terminal, text: str = TYPED) -> None:
@@ -349,10 +348,7 @@ def test_overflow_shows_and_switches(home: Path, answering: Server) -> None:
 
 FAILURES = {
     "refused": (fails(400, "No summaries today."), "No summaries today."),
-    "no key": (fails(401, "That key is not known."), "did not accept the key"),
     "empty": (says(""), "The summary was empty."),
-    "blank": (says(" \n "), "The summary was empty."),
-    "filtered": (says("They", "content_filter"), "content filter"),
     "too long": (says("word " * 900), "no shorter than what it condenses"),
     "cut": (Reply([chunk({"content": "They"}), b"data: {oops\n\n"]), ""),
     "overflow": (
