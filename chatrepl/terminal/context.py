@@ -114,7 +114,7 @@ def _shares(sizes: dict[str, int], width: int) -> dict[str, int]:
     """Divide the bar among the parts that there are: a column each at least.
 
     >>> _shares({"system": 1, "history": 500, "free": 499, "note": 0}, 20)
-    {'system': 1, 'history': 10, 'free': 9}
+    {'system': 1, 'history': 9, 'free': 10}
     """
     total = sum(sizes.values())
     shares = {name: max(1, round(width * size / total)) for name, size in sizes.items() if size}
