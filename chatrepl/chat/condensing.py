@@ -3,13 +3,17 @@
 The alternative to leaving them out: what was agreed on stays known, at the price of a call.
 """
 
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.conversation import Conversation, Note
+from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.trimming import Window, fit, fixed_cost
+from chatrepl.chat.usage import Usage
+from chatrepl.errors import BadReplyError, ContentFilterError
 
 _SYSTEM = (
     "You condense conversations. Keep what a reader needs to go on with this one: names, numbers, "
@@ -80,6 +84,32 @@ def plan(window: Window, calibration: Calibration, *, thinks: bool = False) -> P
         sum(calibration.cost(m) for index in given for m in talk.exchanges[index].messages),
         request,
     )
+
+
+def read_note(
+    stream: Iterator[Event], spend: Callable[[Usage], None]
+) -> Generator[Event, None, str]:
+    """Read what the model writes, to its end; give on what is to be said of the call.
+
+    `spend` is told what it used. Raises ChatreplError, also for a note of nothing.
+    """
+    pieces: list[str] = []
+    for event in stream:
+        match event:
+            case TextDelta(text):
+                pieces.append(text)
+            case UsageReport(usage):
+                spend(usage)
+            case Finished("content_filter"):
+                raise ContentFilterError("The server's content filter cut the summary off.")
+            case Finished() | ReasoningDelta():
+                pass
+            case _:
+                yield event
+    text = "".join(pieces).strip()
+    if not text:
+        raise BadReplyError("The summary was empty.")
+    return text
 
 
 def _spoken(exchange: Exchange) -> list[Message]:

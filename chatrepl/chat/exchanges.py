@@ -116,6 +116,15 @@ class Exchanges(Sequence[Exchange]):
         return repr(tuple(self))
 
 
+def counted(exchanges: int) -> str:
+    """Say how many.
+
+    >>> counted(1), counted(1204)
+    ('1 exchange', '1,204 exchanges')
+    """
+    return "1 exchange" if exchanges == 1 else f"{exchanges:,} exchanges"
+
+
 def _same(one: tuple[object, ...], other: tuple[object, ...]) -> int:
     """Count how many at the beginning are the very same."""
     pairs = enumerate(zip(one, other, strict=False))

@@ -11,8 +11,9 @@ from itertools import chain
 
 from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.exchanges import counted
 from chatrepl.chat.messages import Message
-from chatrepl.errors import PromptTooLongError
+from chatrepl.errors import PromptTooLongError, WindowFullError
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,4 +225,14 @@ def too_long(
         f"The message does not fit: {calibration.about}{prompt:,} tokens with the system message"
         f"{pinned}, and {max_tokens:,} kept for the reply, in a window of {context_window:,}.",
         f"Shorten it, {unpin}lower max_tokens, or choose a model with a larger window.",
+    )
+
+
+def too_full(window: Window, about: str) -> WindowFullError:
+    """Say what would have to be left out, to a user who wants to be asked first."""
+    out = window.left_out
+    return WindowFullError(
+        f"The conversation has outgrown the window: {counted(out.exchanges)}, {about}"
+        f"{out.tokens:,} tokens, would have to be left out.",
+        "--overflow trim leaves them out, --overflow summarize condenses them.",
     )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import ModelCard
-from chatrepl.chat.condensing import plan
+from chatrepl.chat.condensing import plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
     Assumed,
@@ -27,16 +27,14 @@ from chatrepl.chat.events import (
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
 from chatrepl.chat.tokens import TokenCounter
-from chatrepl.chat.trimming import LeftOut, Window, fit, fixed_cost
+from chatrepl.chat.trimming import LeftOut, Window, fit, fixed_cost, too_full
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     BadReplyError,
     ChatreplError,
     ConnectionFailedError,
-    ContentFilterError,
     ContextOverflowError,
     PromptTooLongError,
-    WindowFullError,
 )
 
 Overflow = Literal["trim", "ask", "summarize"]
@@ -273,7 +271,7 @@ class Chat:
         if not window.outgrown or self.overflow == "trim":
             return draft, window
         if self.overflow == "ask":
-            raise self.full(window)
+            raise too_full(window, self.calibration.about)
         if len(draft.exchanges) < self._rest_until:
             return draft, window
         try:
@@ -287,16 +285,6 @@ class Chat:
         self.conversation = replace(self.conversation, note=note)
         return condensed, window
 
-    def full(self, window: Window) -> WindowFullError:
-        """Say what would have to be left out, to a user who wants to be asked."""
-        out = window.left_out
-        what = "1 exchange" if out.exchanges == 1 else f"{out.exchanges:,} exchanges"
-        return WindowFullError(
-            f"The conversation has outgrown the window: {what}, {self.calibration.about}"
-            f"{out.tokens:,} tokens, would have to be left out.",
-            "--overflow trim leaves them out, --overflow summarize condenses them.",
-        )
-
     def _condense(self, window: Window) -> Generator[Event, None, Note]:
         """Have the model condense the oldest exchanges into a note. Raises ChatreplError."""
         with self._measuring:
@@ -306,22 +294,7 @@ class Chat:
         yield Condensing(planned.exchanges)
         asked = planned.request
         request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
-        pieces: list[str] = []
-        for event in self.provider.stream(request):
-            match event:
-                case TextDelta(text):
-                    pieces.append(text)
-                case UsageReport(usage):
-                    self.usage += usage
-                case Finished("content_filter"):
-                    raise ContentFilterError("The server's content filter cut the summary off.")
-                case Finished() | ReasoningDelta():
-                    pass
-                case _:
-                    yield event
-        note = planned.note("".join(pieces).strip())
-        if not note.text:
-            raise BadReplyError("The summary was empty.")
+        note = planned.note((yield from read_note(self.provider.stream(request), self._spend)))
         with self._measuring:
             tokens = self.calibration.cost(note.message)
             about = self.calibration.about
@@ -331,9 +304,13 @@ class Chat:
         yield Condensed(planned.exchanges, planned.tokens, tokens, not about)
         return note
 
-    def _count(self, usage: Usage) -> None:
-        """Add up what the server reports, and learn from it how it counts."""
+    def _spend(self, usage: Usage) -> None:
+        """Add up what the server reports."""
         self.usage += usage
+
+    def _count(self, usage: Usage) -> None:
+        """Add up what the server reports of a reply, and learn from it how it counts."""
+        self._spend(usage)
         if self.sent is not None and usage.prompt_tokens:
             with self._measuring:
                 self.calibration.observe(self.sent.messages, usage.prompt_tokens)
@@ -361,7 +338,7 @@ class Chat:
                         raise
                     raise overflow from None  # our guess is no reason to give
                 if self.overflow == "ask" and window.outgrown:
-                    raise self.full(window) from None
+                    raise too_full(window, self.calibration.about) from None
                 if refits_left == _REFITS:
                     yield Refitted(overflow.context_window)
             else:

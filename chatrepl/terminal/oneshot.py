@@ -7,7 +7,7 @@ from typing import Any
 
 from chatrepl.chat.events import Event
 from chatrepl.chat.messages import Message
-from chatrepl.chat.trimming import Window
+from chatrepl.chat.trimming import Window, too_full
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn
@@ -86,7 +86,7 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
         conversation = conversation.asking(Message("user", prompt))
     window = chat.window(conversation)
     if window.outgrown and chat.overflow == "ask":
-        raise chat.full(window)
+        raise too_full(window, chat.calibration.about)
     if window.outgrown and chat.overflow == "summarize":
         screen.notice("The oldest exchanges would be condensed first; here they are left out.")
     counts = _window(chat, window)

@@ -20,6 +20,7 @@ from chatrepl.chat.events import (
     Trimmed,
     UsageReport,
 )
+from chatrepl.chat.exchanges import counted
 from chatrepl.chat.usage import Usage
 from chatrepl.terminal.replies import Reply
 
@@ -76,7 +77,7 @@ def in_words(event: Notable) -> str:
         case Trimmed(exchanges, tokens, exact):
             return f"left out {_sized(exchanges, tokens, exact)}; /context shows them"
         case Condensing(exchanges):
-            return f"condensing the oldest {_exchanges(exchanges)} …"
+            return f"condensing the oldest {counted(exchanges)} …"
         case Condensed(exchanges, tokens, note_tokens, exact):
             about = "" if exact else "≈"
             what = _sized(exchanges, tokens, exact)
@@ -96,11 +97,7 @@ def in_words(event: Notable) -> str:
 
 
 def _sized(exchanges: int, tokens: int, exact: bool) -> str:
-    return f"{_exchanges(exchanges)}, {'' if exact else '≈'}{tokens:,} tokens"
-
-
-def _exchanges(number: int) -> str:
-    return "1 exchange" if number == 1 else f"{number:,} exchanges"
+    return f"{counted(exchanges)}, {'' if exact else '≈'}{tokens:,} tokens"
 
 
 def ending(outcome: Outcome, max_tokens: int) -> tuple[int, str]:

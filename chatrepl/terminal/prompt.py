@@ -115,7 +115,6 @@ class Prompt:
                 return letter
             if letter:
                 self._session.history.append_string(line)
-            question = f"{'/'.join(choices)}> "
 
     def refresh(self) -> None:
         """Draw the toolbar anew; may be called from any thread."""
