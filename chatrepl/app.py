@@ -1,8 +1,10 @@
 """The one place that builds and closes things: settings become a provider and a chat."""
 
+import os
+import shlex
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +17,8 @@ from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import DEFAULT_MODEL, ModelCard, card_for, known_prices
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
-from chatrepl.chat.ports import Provider
+from chatrepl.chat.ports import NoRecorder, Provider, Recorder
+from chatrepl.chat.sessions import Saved
 from chatrepl.chat.turn import Chat
 from chatrepl.config import ModelTable, ProviderTable, Table
 from chatrepl.crash import unforeseen
@@ -29,12 +32,24 @@ from chatrepl.providers.embedded import (
     check_installed,
     find_model,
 )
-from chatrepl.providers.endpoint import NO_KEY, Endpoint, host_of, is_nearby
+from chatrepl.providers.endpoint import (
+    NO_KEY,
+    Endpoint,
+    holds_secret,
+    host_of,
+    is_nearby,
+    is_secret_name,
+)
 from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.providers.retrying import RetryingProvider
 from chatrepl.providers.scripted import ScriptedProvider
+from chatrepl.providers.waiting import WaitingProvider
 from chatrepl.settings import BUILT_IN, Settings, Sources
 from chatrepl.store.calibrations import Calibrations
+from chatrepl.store.database import Database
+from chatrepl.store.keys import Keys
+from chatrepl.store.recorder import SessionRecorder
+from chatrepl.store.sessions import Sessions
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.screen import Screen
 
@@ -43,32 +58,133 @@ from chatrepl.terminal.screen import Screen
 class App:
     """A run of the program.
 
-    `load` is the file of --load, `conversation` is how the talk begins; `close` ends whatever
-    was started.
+    `load` is the file of --load, `resume` the session of --resume, or "" for the last one;
+    `conversation` is how the talk begins, `saved` the session that it goes on with. `verbose`
+    shows every request. `interactive` says that somebody is there to decide what to do about a
+    reply that has stalled. `close` ends whatever was started.
     """
 
     sources: Sources
     paths: Paths
     screen: Screen
     load: Path | None = None
+    resume: str | None = None
+    verbose: bool = False
+    interactive: bool = False
     settings: Settings = field(init=False)
     conversation: Conversation = field(init=False)
+    saved: Saved | None = None
     _loaded: Conversation = field(init=False)
+    _database: Database = field(init=False)
+    _keys: Keys = field(init=False)
     _stack: ExitStack = field(default_factory=ExitStack)
     _provider: Provider | None = None
     _chat: Chat | None = None
     _offered: tuple[Provider | None, dict[str, str]] = (None, {})
+    _endpoints: list[Endpoint] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Resolve the settings and read the conversation; nothing is started yet."""
-        self.settings = self.sources.resolve()
+        self._keys = open_keys(self.paths)
+        self.sources = replace(self.sources, kept=tuple(self._keys.names))
+        self._database = Database(self.paths.data / "sessions.db", self.screen.notice)
+        self._stack.callback(self._database.close)
         self._loaded = from_messages(load_messages(self.load)) if self.load else Conversation()
+        if self.resume is not None:
+            self.saved = self._find(self.resume)
+            self._loaded = self.saved.conversation
+            flags = self.sources.flags
+            if not (flags.model or flags.provider or flags.base_url):
+                self._choose_model_of(self.saved)
+        self.settings = self.sources.resolve()
         self.conversation = self._begin(self.settings)
 
     def close(self) -> None:
-        """Keep what was learnt, close connections and end child processes."""
+        """Keep what was learnt, close connections and the database, end child processes."""
         self._keep_scale()
         self._stack.close()
+
+    @property
+    def sessions(self) -> Sessions:
+        """The saved sessions."""
+        return Sessions(self._database)
+
+    def _find(self, name: str) -> Saved:
+        """Read the session that a person means; "" is the last one. Raises ChatreplError."""
+        if not name:
+            found = self.sessions.all(limit=1)
+            if not found:
+                raise SettingsError("There is no session to go on with yet.")
+        else:
+            found = self.sessions.find(name)
+        if len(found) > 1:
+            others = ", ".join(f"{other.id} ({other.title})" for other in found[1:4])
+            self.screen.notice(f"{len(found) - 1:,} more match '{name}': {others}")
+        return self.sessions.load(found[0].id)
+
+    def _choose_model_of(self, saved: Saved) -> None:
+        """Let the model answer that did before, if it can be had."""
+        provider, model = saved.session.provider, saved.session.model
+        if provider not in self.sources.providers or not model:
+            return
+        kind = self.sources.providers[provider].kind
+        if kind == "embedded" and not smollm2.is_name(model):
+            return  # a file, of which only the name is known
+        flags = msgspec.structs.replace(self.sources.flags, provider=provider, model=model)
+        self.sources = replace(self.sources, flags=flags)
+
+    def _record(self, saved: Saved | None = None, title: str | None = None) -> Recorder:
+        """Give who keeps a session from now on: a saved one, or one that is still to begin."""
+        if not self.settings.save:
+            return NoRecorder()
+        recorder = SessionRecorder(self._database, self.screen.notice, title)
+        if saved is not None:
+            recorder.go_on(saved)
+        self._stack.callback(recorder.close)
+        return recorder
+
+    @property
+    def _recorder(self) -> SessionRecorder | None:
+        recorder = self._chat.recorder if self._chat else None
+        return recorder if isinstance(recorder, SessionRecorder) else None
+
+    def open_session(self, chat: Chat, name: str) -> Saved:
+        """Go on with a saved session instead; the model stays."""
+        saved = self._find(name)
+        chat.begin(saved.conversation, self._record(saved), saved.tree)
+        return saved
+
+    def new_session(self, chat: Chat) -> None:
+        """Begin a new session, with the same system message and examples."""
+        chat.begin(chat.conversation.cleared(), self._record())
+
+    def fork_session(self, chat: Chat) -> None:
+        """Go on in a session of its own, which begins with what was said in this one."""
+        title = f"{self._recorder.title} (fork)" if self._recorder else None
+        chat.begin(chat.conversation, self._record(title=title))
+        if self._recorder is not None and chat.conversation.exchanges:
+            self._recorder.save(chat.conversation)
+            chat.keep()
+
+    def title(self, text: str) -> str | None:
+        """Give the session's title, and change it first if there is a text; None if unsaved."""
+        if self._recorder is None:
+            return None
+        if text:
+            self._recorder.rename(text)
+        return self._recorder.title or ""
+
+    def export(self, chat: Chat, file: Path) -> None:
+        """Write the conversation into a file, in the form of its suffix. Raises SettingsError."""
+        from chatrepl.store import export  # noqa: PLC0415 - imports a parser and Pygments
+
+        title = self._recorder.title if self._recorder else None
+        export.write(
+            chat.conversation,
+            expanded(file),
+            title=title or "Conversation",
+            model=chat.card.name,
+        )
 
     @property
     def model(self) -> str:
@@ -77,8 +193,8 @@ class App:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the loaded conversation ends with a user message."""
-        exchanges = self.conversation.exchanges
+        """Whether the loaded file ends with a user message."""
+        exchanges = self.conversation.exchanges if self.load else ()
         return bool(exchanges) and exchanges[-1].messages[-1].role == "user"
 
     def ready(self) -> None:
@@ -97,12 +213,13 @@ class App:
         self._chat = Chat(
             self._provider or ScriptedProvider(name=self.settings.provider),
             self._card(self.settings),
-            self.conversation,
             reply_limit=self.settings.max_tokens,
             temperature=self.settings.temperature,
             overflow=self.settings.overflow,
             scale=self._scale(),
         )
+        recorder, tree = self._record(self.saved), self.saved.tree if self.saved else None
+        self._chat.begin(self.conversation, recorder, tree)
         return self._chat
 
     def use_model(self, chat: Chat, name: str) -> None:
@@ -176,8 +293,28 @@ class App:
         return self.settings.plain
 
     def unforeseen(self, error: Exception) -> ChatreplError:
-        """Keep the traceback of a fault of ours, and say so."""
-        return unforeseen(error, self.paths.cache)
+        """Keep the traceback of a fault of ours, without secrets, and say so."""
+
+        def hide(text: str) -> str:
+            for endpoint in self._endpoints:
+                text = endpoint.hide(text)
+            return text
+
+        return unforeseen(error, self.paths.cache, hide)
+
+    @property
+    def exposure(self) -> str:
+        """Say that others may read the config file although a secret is in it, or nothing."""
+        file = self.sources.file_path
+        if os.name == "nt" or file is None:
+            return ""
+        if not any(map(_holds_secret, self.sources.file.providers.values())):
+            return ""
+        with suppress(OSError):
+            if file.stat().st_mode & 0o077:
+                place = shlex.quote(str(file))
+                return f"A secret is in {file}, which others may read: chmod 600 {place}"
+        return ""
 
     def personas(self) -> Iterable[tuple[str, str]]:
         """List the personas of the config file."""
@@ -231,18 +368,20 @@ class App:
     def _begin(self, settings: Settings) -> Conversation:
         """Put together system message, examples and the loaded messages.
 
-        A system message in the loaded file stands, unless --system or a persona asks for another.
+        Those of a loaded file or session stand, unless --system or a persona asks for others.
         """
+        system = self._system_text(settings)
+        conversation, resumed = self._loaded, self.saved is not None
+        asked_for = settings.origins.get("system") not in {None, str(self.sources.file_path)}
+        if asked_for or (conversation.system is None and not resumed):
+            conversation = conversation.with_system(system)
+        if resumed and settings.origins.get("persona") != "--persona":
+            return conversation
         examples = tuple(
             message
             for example in settings.examples
             for message in (Message("user", example.user), Message("assistant", example.assistant))
         )
-        system = self._system_text(settings)
-        conversation = self._loaded
-        asked_for = settings.origins.get("system") not in {None, str(self.sources.file_path)}
-        if conversation.system is None or asked_for:
-            conversation = conversation.with_system(system)
         return replace(conversation, examples=examples)
 
     def _system_text(self, settings: Settings) -> str:
@@ -272,11 +411,11 @@ class App:
             log = self.paths.cache / "llama-server.log"
             window = self._card(settings).context_window
             model = find_model(settings.model, self.paths.data, log, window)
-            embedded = EmbeddedProvider(model, server.timeout)
+            embedded = EmbeddedProvider(model, server.timeout, self._log)
             self._stack.callback(embedded.close)
             if fetch:
                 self._fetch(embedded)
-            return embedded
+            return self._waiting(embedded, server)
         provider: OpenAIProvider
         if settings.kind == "azure":
             endpoint = self._endpoint(settings, needs_key=True)
@@ -292,21 +431,33 @@ class App:
             needs_key = named or server.base_url is None
             provider = OpenAIProvider(self._endpoint(settings, needs_key=needs_key))
         self._stack.callback(provider.close)
-        return RetryingProvider(provider, server.retries)
+        waiting = self._waiting(provider, server, provider.endpoint.server)
+        return RetryingProvider(waiting, server.retries)
+
+    def _waiting(self, inner: Provider, server: ProviderTable, name: str = "") -> WaitingProvider:
+        patient = self.interactive
+        return WaitingProvider(inner, server.stall_timeout, patient=patient, server=name)
 
     def _endpoint(self, settings: Settings, *, needs_key: bool) -> Endpoint:
         server = settings.server
-        key, hint = _find_key(settings.provider, server, self.sources.environment)
+        key, hint = _find_key(settings.provider, server, self.sources.environment, self._keys)
         if needs_key and not key:
             raise SettingsError(f"There is no key for the provider '{settings.provider}'.", hint)
-        return Endpoint(
+        endpoint = Endpoint(
             settings.provider,
             key or NO_KEY,
             hint,
             server.base_url,
             server.default_headers,
             server.timeout,
+            log=self._log,
         )
+        self._endpoints.append(endpoint)
+        return endpoint
+
+    @property
+    def _log(self) -> Callable[[str], None] | None:
+        return self.screen.notice if self.verbose else None
 
     def _model_name(self, settings: Settings) -> str:
         """Name the model; a deployment is named by the model that it is of, where that is known."""
@@ -356,25 +507,47 @@ def _set(table: Table) -> dict[str, Any]:
     return {name: value for name, value in keys.items() if value is not None}
 
 
-def _find_key(name: str, server: ProviderTable, environment: Mapping[str, str]) -> tuple[str, str]:
+def open_keys(paths: Paths) -> Keys:
+    """Give the keys that are kept in the system keyring; it is not asked yet."""
+    return Keys(paths.data / "keyring.json")
+
+
+def _holds_secret(server: ProviderTable) -> bool:
+    named = any(map(is_secret_name, server.default_headers))
+    return bool(server.api_key) or named or holds_secret(server.base_url)
+
+
+def _find_key(
+    name: str, server: ProviderTable, environment: Mapping[str, str], keys: Keys
+) -> tuple[str, str]:
     """Give a provider's key, or "", and where it is to be set. Raises SettingsError."""
     if server.api_key_cmd is not None:
-        where = f"api_key_cmd of provider '{name}'"
-        done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
-            server.api_key_cmd,
-            shell=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-        key = done.stdout.strip().split("\n")[0].strip()
-        if done.returncode or not key:
-            text = f"The {where} gave no key (exit status {done.returncode})."
-            raise SettingsError(text, "Its first line of output must be the key.")
-        return key, f"Check the {where}."
-    if server.api_key_env is None:
-        return "", f"Set api_key_env under [providers.{name}] in the config file."
-    key = environment.get(server.api_key_env, "").strip()
-    return key, f"{'Check' if key else 'Set'} the variable {server.api_key_env}."
+        return _printed_key(name, server.api_key_cmd)
+    variable = server.api_key_env
+    if variable is not None and (key := environment.get(variable, "").strip()):
+        return key, f"Check the variable {variable}."
+    if key := (server.api_key or "").strip():
+        return key, f"Check api_key under [providers.{name}] in the config file."
+    if key := keys.find(name):
+        return key, f"Set another key: chatrepl key set {name}"
+    if variable is None:
+        return "", f"Set api_key_env under [providers.{name}], or: chatrepl key set {name}"
+    return "", f"Set the variable {variable}, or keep a key: chatrepl key set {name}"
+
+
+def _printed_key(name: str, command: str) -> tuple[str, str]:
+    where = f"api_key_cmd of provider '{name}'"
+    done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
+        command,
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    key = done.stdout.strip().split("\n")[0].strip()
+    if done.returncode or not key:
+        text = f"The {where} gave no key (exit status {done.returncode})."
+        raise SettingsError(text, "Its first line of output must be the key.")
+    return key, f"Check the {where}."

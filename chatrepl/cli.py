@@ -1,26 +1,30 @@
 """The command line, and the one place where an error becomes a message and an exit status."""
 
+import getpass
 import io
+import json
 import os
 import shlex
 import signal
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from chatrepl import __version__
+from chatrepl import __version__, cli_sessions
 from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths
-from chatrepl.terminal.screen import Screen
+from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.screen import Screen, print_json
 
 if TYPE_CHECKING:
     from chatrepl.app import App
 
-RESERVED = ("sessions", "personas", "usage", "init", "doctor", "key")
+RESERVED = ("personas", "usage", "init", "doctor")
 """First words that will be subcommands: a prompt that begins with one needs `--` before it."""
 
 STATUSES = """
@@ -48,6 +52,8 @@ Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
 COMMANDS_HELP = """
 Commands (as the first word):
   models [TEXT]    list the models that the provider offers
+  sessions         list the saved conversations; search, show, rename, rm, export
+  key set|rm|list  keep the key of a provider in the system keyring
 A prompt that begins with a command's name needs -- before it:
   chatrepl -- models of the atom
 """
@@ -61,7 +67,8 @@ def _typer() -> typer.Typer:
 
 _app = _typer()
 _models_app = _typer()
-_COMMANDS = {"models": _models_app}
+_key_app = _typer()
+_COMMANDS = {"models": _models_app, "sessions": cli_sessions.app, "key": _key_app}
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -128,6 +135,8 @@ def _reserved(argv: list[str]) -> SettingsError:
 
 
 def _as_prompt(argv: list[str]) -> str:
+    if argv[:2] == ["key", "set"]:
+        argv = ["key", "set", "…"]  # somebody may have typed the key
     return f"to send it as a prompt, put -- before it: chatrepl -- {shlex.join(argv)}"
 
 
@@ -158,15 +167,19 @@ _Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Config file to read instead of the usual one."),
 ]
+_Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show every request on standard error, less the secrets.")
+]
 
 
 @_models_app.command(context_settings=_HELP_NAMES)
-def models(
+def models(  # noqa: PLR0913, PLR0917 - the options of the command
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What the names must hold.")] = "",
     provider: _Provider = None,
     base_url: _BaseUrl = None,
     config: _Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    verbose: _Verbose = False,
 ) -> int:
     """List the models that the provider offers.
 
@@ -176,16 +189,97 @@ def models(
     from chatrepl.terminal import catalogue  # noqa: PLC0415
 
     screen = Screen()
-    with closing(_build({"provider": provider, "base_url": base_url}, config, screen)) as app:
+    flags = {"provider": provider, "base_url": base_url}
+    with _running(_build(flags, config, screen, verbose=verbose)) as app:
         found = app.catalogue(text)
         if as_json:
-            catalogue.print_json(found)
+            print_json(catalogue.as_dicts(found))
         elif found:
             catalogue.show(found, screen)
         else:
             holding = f" with '{text}' in its name" if text else ""
             screen.notice(f"The provider '{app.settings.provider}' offers no model{holding}.")
     return 0
+
+
+@_key_app.callback(context_settings=_HELP_NAMES)
+def key() -> None:
+    """Keep the keys of providers in the system keyring."""
+
+
+_KeyOf = Annotated[str, typer.Argument(metavar="PROVIDER", help="Whose key it is.")]
+
+
+@_key_app.command(
+    "set",
+    context_settings={**_HELP_NAMES, "allow_extra_args": True, "ignore_unknown_options": True},
+)
+def set_key(
+    context: typer.Context,
+    provider: _KeyOf,
+    config: _Config = None,
+) -> int:
+    """Keep a key: it is typed without being shown, or is the first line of a pipe."""
+    if context.args:
+        text = "The key is no argument: others can read those. Nothing was kept."
+        raise SettingsError(text, "Type it when it is asked for, after: chatrepl key set PROVIDER")
+    from chatrepl.app import open_keys  # noqa: PLC0415 - --help needs none of it
+    from chatrepl.settings import Flags, named, read_sources  # noqa: PLC0415
+
+    paths = Paths.from_environment()
+    known = read_sources(Flags(), config, os.environ, paths).providers
+    if named(provider, known, "provider", "key set").kind == "embedded":
+        raise SettingsError("The embedded model needs no key.")
+    keys = open_keys(paths)
+    keyring = keys.check(provider)
+    keys.keep(provider, _typed_key(provider))
+    Screen().notice(f"The key of '{provider}' is kept in the system keyring ({keyring}).")
+    return 0
+
+
+@_key_app.command("rm", context_settings=_HELP_NAMES)
+def remove_key(provider: _KeyOf) -> int:
+    """Remove a key."""
+    from chatrepl.app import open_keys  # noqa: PLC0415 - --help needs none of it
+
+    open_keys(Paths.from_environment()).forget(provider)
+    Screen().notice(f"The key of '{provider}' is removed from the system keyring.")
+    return 0
+
+
+@_key_app.command("list", context_settings=_HELP_NAMES)
+def list_keys(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+) -> int:
+    """List the providers whose keys are kept."""
+    from chatrepl.app import open_keys  # noqa: PLC0415 - --help needs none of it
+
+    names = open_keys(Paths.from_environment()).names
+    if as_json:
+        print(json.dumps([{"provider": name} for name in names], ensure_ascii=False))
+    elif names:
+        text = "\n".join(names)
+        print(clean(text) if sys.stdout.isatty() else text)
+    else:
+        Screen().notice("No key is kept in the system keyring.")
+    return 0
+
+
+def _typed_key(provider: str) -> str:
+    """Read a key, from a terminal without showing it. Raises SettingsError if it can be none."""
+    if sys.stdin.isatty():
+        try:
+            typed = getpass.getpass(f"Key of {provider} (it is not shown): ")
+        except EOFError:
+            typed = ""
+    else:
+        typed = sys.stdin.buffer.readline().decode("utf-8-sig", errors="replace")
+    typed = typed.strip()
+    if not typed:
+        raise SettingsError("The key is empty: nothing was kept.")
+    if not typed.isascii() or not typed.isprintable() or " " in typed:
+        raise SettingsError("That can't be a key, it has odd characters: nothing was kept.")
+    return typed
 
 
 @_app.command(epilog=EPILOG, context_settings=_HELP_NAMES, no_args_is_help=False)
@@ -243,6 +337,14 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         Path | None,
         typer.Option("--load", metavar="FILE", help="Begin with the messages of a JSON file."),
     ] = None,
+    continue_: Annotated[
+        bool, typer.Option("-c", "--continue", help="Go on with the last session.")
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="ID|TEXT", help="Go on with a session: its id, or words."),
+    ] = None,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of the reply.")
     ] = False,
@@ -253,6 +355,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         bool, typer.Option("--plain", help="Show replies as text, not as Markdown.")
     ] = False,
     config: _Config = None,
+    verbose: _Verbose = False,
     version: Annotated[  # noqa: ARG001 - its callback does it
         bool,
         typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
@@ -274,35 +377,20 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         "context_window": context_window,
         "overflow": overflow,
         "plain": plain or None,
+        "save": False if no_save else None,
     }
+    if continue_ and resume is None:
+        resume = ""
+    if load is not None and resume is not None:
+        raise SettingsError("--load begins a session, --continue and --resume go on with one.")
     one_shot = bool(prompt) or not sys.stdin.isatty()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    return _start(
-        flags,
-        config=config,
-        load=load,
-        prompt=" ".join(prompt) if prompt else None,
-        one_shot=one_shot,
-        as_json=as_json,
-        dry_run=dry_run,
-    )
-
-
-def _start(  # noqa: PLR0913 - what the command line said
-    flags: dict[str, Any],
-    *,
-    config: Path | None,
-    load: Path | None,
-    prompt: str | None,
-    one_shot: bool,
-    as_json: bool,
-    dry_run: bool,
-) -> int:
+    _end_on_signals()
     screen = Screen()
-    app = _build(flags, config, screen, load)
-    with closing(app):
+    more = {"load": load, "resume": resume, "verbose": verbose}
+    with _running(_build(flags, config, screen, **more)) as app:
         if one_shot:
-            return _answer(app, prompt, as_json=as_json, dry_run=dry_run)
+            words = " ".join(prompt) if prompt else None
+            return _answer(app, words, as_json=as_json, dry_run=dry_run)
         if as_json or dry_run:
             raise SettingsError("--json and --dry-run need a PROMPT, or standard input.")
         if not screen.on_terminal:
@@ -310,21 +398,46 @@ def _start(  # noqa: PLR0913 - what the command line said
             raise SettingsError(text, 'For one answer, give a prompt: chatrepl "…"')
         from chatrepl.terminal.repl import Repl  # noqa: PLC0415 - imports prompt_toolkit
 
+        app.interactive = True
         app.ready()
         history = app.paths.data / "history"
-        Repl(app, screen, history, answer_first=app.is_unanswered).run()
+        repl = Repl(app, screen, history, answer_first=app.is_unanswered)
+        if app.saved is not None:
+            repl.show_where(app.saved)
+        repl.run()
         return 0
 
 
-def _build(
-    flags: dict[str, Any], config: Path | None, screen: Screen, load: Path | None = None
-) -> "App":
+def _end_on_signals() -> None:
+    """End as a program does that may still do something: what came of a reply is kept."""
+    for name, status in (("SIGTERM", 143), ("SIGHUP", 129)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
+            signal.signal(number, lambda *_, status=status: sys.exit(status))
+
+
+@contextmanager
+def _running(app: "App") -> Iterator["App"]:
+    """Close it at the end; it tells a fault of ours, for it knows what secrets to leave out."""
+    with closing(app):
+        try:
+            yield app
+        except (ChatreplError, BrokenPipeError):
+            raise
+        except Exception as error:
+            raise app.unforeseen(error) from error
+
+
+def _build(flags: dict[str, Any], config: Path | None, screen: Screen, **more: Any) -> "App":
     from chatrepl.app import App  # noqa: PLC0415 - --help needs none of it
     from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
 
     paths = Paths.from_environment()
     given = {name: value for name, value in flags.items() if value is not None}
-    return App(read_sources(Flags(**given), config, os.environ, paths), paths, screen, load)
+    app = App(read_sources(Flags(**given), config, os.environ, paths), paths, screen, **more)
+    if app.exposure:
+        screen.notice(app.exposure)
+    return app
 
 
 def _answer(app: "App", prompt: str | None, *, as_json: bool, dry_run: bool) -> int:

@@ -17,6 +17,7 @@ Kind = Literal["openai", "azure", "embedded"]
 Overflow = Literal["trim", "ask", "summarize"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 
 
@@ -35,6 +36,7 @@ class Choices(Table, frozen=True):
     context_window: Positive | None = None
     overflow: Overflow | None = None
     plain: bool | None = None
+    save: bool | None = None
 
 
 class Example(Table, frozen=True):
@@ -51,16 +53,18 @@ class Persona(Choices, frozen=True):
 
 
 class ProviderTable(Table, frozen=True):
-    """A server and how it is spoken to. `timeout` is in seconds of silence."""
+    """A server and how it is spoken to. Both timeouts are in seconds of silence."""
 
     kind: Kind | None = None
     base_url: str | None = None
     api_key_env: str | None = None
     api_key_cmd: str | None = None
+    api_key: str | None = None
     api_version: str | None = None
     deployments: dict[str, str] = {}
     default_headers: dict[str, str] = {}
-    timeout: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+    timeout: Seconds = 120.0
+    stall_timeout: Seconds = 30.0
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
 
 
@@ -131,7 +135,8 @@ class _Check:
 
     def convert(self, value: object, shape: type[Table], at: tuple[str | int, ...]) -> Any:
         if not isinstance(value, dict):
-            raise self.error(at, f"{_dotted(at)}: Expected a table, got {value!r:.40}")
+            kind = _plain(type(value).__name__)  # and not the value: it may be a key
+            raise self.error(at, f"{_dotted(at)}: Expected a table, got {kind}")
         known = shape.__struct_fields__
         inner: dict[str, Any] = {}
         for key, part in value.items():

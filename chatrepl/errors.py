@@ -1,6 +1,7 @@
 """Everything that can go wrong, as one tree.
 
     ChatreplError                status 1   anything unforeseen
+    ├── StorageError                1   the session database can't be read or written
     ├── SettingsError                   2   usage, configuration, an unknown name
     ├── AuthenticationError             3   401, 403
     ├── RateLimitError                  4   429; `QuotaError` when waiting can't help
@@ -48,6 +49,10 @@ class SettingsError(ChatreplError):
     """Bad usage or configuration: a flag, a file, a key, a name."""
 
     status = 2
+
+
+class StorageError(ChatreplError):
+    """The session database can't be opened, read or written. No chat ends for that."""
 
 
 class AuthenticationError(ChatreplError):

@@ -67,6 +67,7 @@ class Settings:
     context_window: int | None = None
     overflow: Overflow = "trim"
     plain: bool = False
+    save: bool = True
     models: Mapping[str, ModelTable] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -78,12 +79,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The places that settings come from, read once; `resolve` puts them together."""
+    """The places that settings come from, read once; `resolve` puts them together.
+
+    `kept` names the providers whose keys are in the system keyring.
+    """
 
     file: ConfigFile
     file_path: Path | None
     environment: Mapping[str, str]
     flags: Flags
+    kept: tuple[str, ...] = ()
 
     @property
     def providers(self) -> dict[str, ProviderTable]:
@@ -116,7 +121,7 @@ class Sources:
         persona = Persona()
         if persona_name is not None:
             origins["persona"] = "--persona" if flags.persona else str(self.file_path)
-            persona = _named(persona_name, self.file.personas, "persona", origins["persona"])
+            persona = named(persona_name, self.file.personas, "persona", origins["persona"])
         layers: list[tuple[str, Choices]] = [
             (str(self.file_path), self.file),
             (f"persona {persona_name}", persona),
@@ -127,7 +132,8 @@ class Sources:
             for name in CHOICES:
                 if (value := getattr(layer, name)) is not None:
                     chosen[name], ranks[name] = value, rank
-                    origins[name] = origin or f"--{name.replace('_', '-')}"
+                    flag = "no-save" if name == "save" else name.replace("_", "-")
+                    origins[name] = origin or f"--{flag}"
         self._split_model(chosen, origins, ranks, flags)
         if not (chosen.get("model") or "").isprintable():
             raise SettingsError(f"The model name ({origins['model']}) is no text that can be sent.")
@@ -179,15 +185,19 @@ class Sources:
             return "openai"
         if has("OPENAI_API_KEY"):
             return "openai"
-        if has("AZURE_OPENAI_ENDPOINT") and has("AZURE_OPENAI_API_KEY"):
+        has_azure = has("AZURE_OPENAI_API_KEY") or "azure" in self.kept
+        if has("AZURE_OPENAI_ENDPOINT") and has_azure:
             return "azure"
+        if "openai" in self.kept:
+            return "openai"
         return "embedded" if model is None else "openai"
 
     def _server(self, name: str, flags: Flags, origin: str) -> ProviderTable:
         """Complete the chosen provider's table from the environment and the flags."""
-        table = _named(name, self.providers, "provider", origin)
+        table = named(name, self.providers, "provider", origin)
         if table.kind == "embedded" and (flags.base_url or table.base_url):
-            text = f"The embedded model is not asked at a base_url ({flags.base_url or name})."
+            where = "--base-url" if flags.base_url else f"[providers.{name}]"
+            text = f"The embedded model is not asked at a base_url ({where})."
             raise SettingsError(text, "Leave out base_url, or name another provider.")
         has = self.environment.get
         changes: dict[str, Any] = {}
@@ -209,7 +219,7 @@ class Sources:
         return server
 
 
-def _named(name: str, known: Mapping[str, _T], what: str, origin: str) -> _T:
+def named(name: str, known: Mapping[str, _T], what: str, origin: str) -> _T:
     """Look a name up. Raises SettingsError with the known ones."""
     if name in known:
         return known[name]
@@ -229,7 +239,8 @@ def check_url(url: str | None, where: str) -> None:
     except ValueError:
         good = False
     if not good or not url.isprintable() or " " in url:
-        text = f"base_url of {where} is no http or https URL: {url!r}"
+        shown = re.sub(r"//.*@", "//", url)  # less a name and password
+        text = f"base_url of {where} is no http or https URL: {shown!r}"
         raise SettingsError(text, "Example: http://localhost:8080/v1")
 
 

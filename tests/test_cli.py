@@ -707,7 +707,7 @@ def test_json_and_dry_run_need_a_prompt_on_a_terminal(home: Path) -> None:
 OPTIONS = [
     *("-s, --system", "-p, --persona", "-m, --model", "--provider", "--base-url", "--max-tokens"),
     *("--temperature", "--context-window", "--overflow", "--load", "--json", "--dry-run"),
-    *("--plain", "--config", "--version", "-h, --help"),
+    *("--plain", "--config", "--verbose", "--version", "-h, --help"),
 ]
 STATUSES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]
 

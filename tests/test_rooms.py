@@ -41,13 +41,15 @@ HOMES = {
     "httpx2": (("providers",), False),
     "prompt_toolkit": (("terminal",), False),
     "rich": (("terminal",), False),
-    "markdown_it": (("terminal",), False),
+    "markdown_it": (("terminal", "store.export"), False),
+    "pygments": (("store.export",), False),
     "typer": (("cli",), False),
     "platformdirs": (("paths",), False),
     "msgspec": (("config", "providers", "settings", "app", "store"), False),
     "tiktoken": (("chat.tokens",), True),
     "genai_prices": (("chat.catalogue",), True),
     "xllamacpp": (("providers",), True),
+    "keyring": (("store",), True),
 }
 
 # The rules of a chat touch no files, network, terminal, process or clock.
@@ -184,10 +186,11 @@ def distributions(found: Import) -> set[str]:
 
 
 DISTRIBUTIONS = metadata.packages_distributions()
+EXTRAS = declared("local") | declared("keyring")
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
-    known = declared() | declared("local")
+    known = declared() | EXTRAS
     wrong = [found for found in THIRD_PARTY if not distributions(found) & known]
     assert not wrong, listed(wrong)
 
@@ -196,7 +199,7 @@ def test_what_only_an_extra_brings_is_imported_when_it_is_needed() -> None:
     wrong = [
         found
         for found in THIRD_PARTY
-        if not distributions(found) & declared() and distributions(found) & declared("local")
+        if not distributions(found) & declared() and distributions(found) & EXTRAS
         if not (found.lazy or found.typing)
     ]
     assert not wrong, listed(wrong)
@@ -209,7 +212,10 @@ def test_no_dependency_is_declared_in_vain() -> None:
 
 # What is loaded at run time.
 
-HEAVY = ("openai", "httpx2", "tiktoken", "prompt_toolkit", "rich", "genai_prices", "xllamacpp")
+HEAVY = (
+    *("openai", "httpx2", "tiktoken", "prompt_toolkit", "rich", "genai_prices", "xllamacpp"),
+    "keyring",
+)
 
 
 def modules_after(code: str, home: Path, *arguments: str) -> set[str]:

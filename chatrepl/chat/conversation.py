@@ -58,6 +58,11 @@ class Conversation:
             object.__setattr__(self, "exchanges", Exchanges(self.exchanges))
 
     @property
+    def head(self) -> int:
+        """The id of the last exchange, 0 if there is none."""
+        return self.exchanges[-1].id if self.exchanges else 0
+
+    @property
     def said(self) -> Exchanges:
         """The exchanges, as what they are kept in."""
         assert isinstance(self.exchanges, Exchanges)
@@ -99,11 +104,23 @@ class Conversation:
         return replace(self, exchanges=self.said.appended(Exchange((prompt,))))
 
     def answered(
-        self, reply: Message, finish_reason: str | None, usage: Usage | None
+        self,
+        reply: Message,
+        finish_reason: str | None,
+        usage: Usage | None,
+        *,
+        model: str = "",
+        provider: str = "",
     ) -> "Conversation":
-        """Append the reply to the last exchange."""
-        last = Exchange((*self.exchanges[-1].messages, reply), finish_reason, usage)
-        return replace(self, exchanges=self.said.without_last().appended(last))
+        """Append the reply to the last exchange, or put it in the place of the one it has."""
+        last = self.exchanges[-1].answered(
+            reply, finish_reason, usage, model=model, provider=provider
+        )
+        return self.with_last(last)
+
+    def with_last(self, exchange: Exchange) -> "Conversation":
+        """Put an exchange in the place of the last one."""
+        return replace(self, exchanges=self.said.without_last().appended(exchange))
 
     def unanswered(self) -> "Conversation":
         """Take the reply off the last exchange."""

@@ -92,6 +92,13 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class Stalled:
+    """Nothing has come for so many seconds. Said again every moment until something comes."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """What the server says this completion used."""
 
@@ -122,6 +129,7 @@ Event = (
     | LegacyMarkup
     | Refitted
     | Retrying
+    | Stalled
     | UsageReport
     | Finished
 )

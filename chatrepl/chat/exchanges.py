@@ -1,7 +1,7 @@
 """Exchange: a user message and its reply; Exchanges: many of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import overload
 
@@ -15,12 +15,17 @@ class Exchange:
 
     A history loaded from a file may hold more: whatever follows a user message up to the next
     one belongs to its exchange, and messages before the first user message form one of their
-    own. `finish_reason` is the API's; None means that the reply was interrupted.
+    own. `finish_reason` is the API's; None means that the reply was interrupted. `usage` is what
+    the reply cost, with all that was asked to go on with it; `model` and `provider` are who
+    answered. `id` is its place in the session's tree, or 0 where it has none yet.
     """
 
     messages: tuple[Message, ...]
     finish_reason: str | None = None
     usage: Usage | None = None
+    model: str = ""
+    provider: str = ""
+    id: int = field(default=0, compare=False)
 
     @property
     def prompt(self) -> Message | None:
@@ -32,6 +37,24 @@ class Exchange:
         """The assistant's message, if it has answered."""
         last = self.messages[-1]
         return last if last.role == "assistant" else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the reply has come to its end by itself."""
+        return self.finish_reason not in {None, "length", "content_filter"}
+
+    def answered(
+        self,
+        reply: Message,
+        finish_reason: str | None,
+        usage: Usage | None,
+        *,
+        model: str = "",
+        provider: str = "",
+    ) -> "Exchange":
+        """Append the reply, or put it, gone on with, in the place of the one that is there."""
+        said = self.messages if self.reply is None else self.messages[:-1]
+        return Exchange((*said, reply), finish_reason, usage, model, provider, self.id)
 
 
 class Exchanges(Sequence[Exchange]):

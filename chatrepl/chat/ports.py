@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from chatrepl.chat.catalogue import ModelCard, Served
+from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.usage import Usage
 
@@ -46,27 +48,49 @@ class Provider(Protocol):
         """Let go of connections and processes."""
 
 
-class Recorder(Protocol):
-    """Who keeps what is said, while it is being said."""
+Purpose = Literal["reply", "summary"]
+"""What a completion was asked for."""
 
-    def begin(self, prompt: Message) -> None:
-        """Note that an exchange has begun: called before the request leaves."""
+
+class Recorder(Protocol):
+    """Who keeps what is said, while it is being said. Nothing that goes wrong is raised."""
+
+    @property
+    def session(self) -> str | None:
+        """Give the id under which it is kept; None before there is one."""
+
+    def begin(self, talk: Conversation) -> None:
+        """Note a talk whose last exchange begins, or goes on: called before a request leaves."""
 
     def text(self, delta: str) -> None:
         """Note a piece of the reply."""
 
-    def end(self, reply: Message | None, finish_reason: str | None, usage: Usage | None) -> None:
-        """Note how the exchange ended; `reply` is None when nothing came."""
+    def spent(self, purpose: Purpose, usage: Usage) -> None:
+        """Note what a completion used."""
+
+    def end(self, exchange: Exchange | None) -> None:
+        """Note the exchange as it ended; None when nothing came."""
+
+    def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
+        """Note where the talk stands: its path, system message, examples, note, and marks by id."""
 
 
 class NoRecorder:
     """Keeps nothing: the conversation lives in memory only."""
 
-    def begin(self, prompt: Message) -> None:
+    session = None
+
+    def begin(self, talk: Conversation) -> None:
         """Keep nothing."""
 
     def text(self, delta: str) -> None:
         """Keep nothing."""
 
-    def end(self, reply: Message | None, finish_reason: str | None, usage: Usage | None) -> None:
+    def spent(self, purpose: Purpose, usage: Usage) -> None:
+        """Keep nothing."""
+
+    def end(self, exchange: Exchange | None) -> None:
+        """Keep nothing."""
+
+    def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
         """Keep nothing."""

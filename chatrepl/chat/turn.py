@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from chatrepl.chat.calibration import Calibration, Scale
@@ -24,9 +24,11 @@ from chatrepl.chat.events import (
     Trimmed,
     UsageReport,
 )
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
 from chatrepl.chat.tokens import TokenCounter
+from chatrepl.chat.tree import Tree
 from chatrepl.chat.trimming import LeftOut, Window, fit, fixed_cost, too_full
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
@@ -42,7 +44,34 @@ Overflow = Literal["trim", "ask", "summarize"]
 
 _REFITS = 3
 _REST = 4  # turns without a summary after one that could not be made
+_GO_ON = Message(
+    "user",
+    "Your last message was cut off. Go on with it from the exact place where it stopped, "
+    "with no word before, and repeat nothing.",
+)
 _CHATML = re.compile(r"<\|(?:im_start|im_end|im_sep|endoftext|endofprompt)\|>")
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What has come of a reply so far."""
+
+    pieces: list[str] = field(default_factory=list)
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    thought: bool = False
+
+    def take(self, event: Event) -> None:
+        """Take in what a provider said."""
+        match event:
+            case TextDelta(text):
+                self.pieces.append(text)
+            case ReasoningDelta():
+                self.thought = True
+            case UsageReport(usage):
+                self.usage = usage
+            case Finished(finish_reason):
+                self.finish_reason = finish_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +107,11 @@ class Chat:
         scale: Scale | None = None,
         recorder: Recorder | None = None,
     ) -> None:
-        self.conversation = conversation or Conversation()
+        self.begin(conversation or Conversation(), recorder)
         self.usage = Usage()
         self.temperature = temperature
         self.reply_limit = reply_limit
         self.overflow: Overflow = overflow
-        self._recorder = recorder or NoRecorder()
         self.sent: Window | None = None
         self._left_out: tuple[object, ...] = ()
         self._warned = False
@@ -91,6 +119,14 @@ class Chat:
         self._rest_until = 0  # exchanges; no summary is tried before there are so many
         self._measuring = threading.RLock()  # the toolbar counts beside the prompt
         self.use(provider, card, scale)
+
+    def begin(
+        self, conversation: Conversation, recorder: Recorder | None, tree: Tree | None = None
+    ) -> None:
+        """Take up a session: a path through its tree, and who keeps it."""
+        self.tree = tree or Tree()
+        self.conversation = conversation if tree else self.tree.adopt(conversation)
+        self.recorder = recorder or NoRecorder()
 
     def use(self, provider: Provider, card: ModelCard, scale: Scale | None = None) -> None:
         """Let another model answer from now on; `scale` is what is known of its tokenizer."""
@@ -212,44 +248,73 @@ class Chat:
         return self._exchange(self.conversation.asking(Message("user", text)))
 
     def retry(self) -> Iterator[Event]:
-        """Ask for another reply to the last user message; the old one goes once a new one comes.
+        """Ask for another reply to the last user message; the old one stays in the tree.
 
         There must be an exchange that begins with a user message.
         """
         return self._exchange(self.conversation.unanswered())
 
-    def _exchange(self, draft: Conversation) -> Iterator[Event]:
+    def go_on(self) -> Iterator[Event]:
+        """Go on with the last reply, which there must be; what comes is appended to it."""
+        return self._exchange(self.conversation.asking(_GO_ON), goes_on=True)
+
+    def go_to(self, exchange: int) -> None:
+        """Make another path the conversation: the one that ends with an exchange, 0 for none."""
+        self.conversation = self.tree.follow(self.conversation, exchange)
+
+    def keep(self) -> None:
+        """Have the recorder keep where the talk stands."""
+        self.recorder.keep(self.conversation, *self.tree.marks(self.conversation))
+
+    def _exchange(self, draft: Conversation, *, goes_on: bool = False) -> Iterator[Event]:
         prompt = draft.exchanges[-1].prompt
         assert prompt is not None
         if prompt == self._draft:
             self._draft = None  # it is one no longer: its count stays
         yield from self._warn(prompt)
-        draft, window = yield from self._make_room(draft)
-        self._recorder.begin(prompt)
-        pieces: list[str] = []
-        finish_reason: str | None = None
-        usage: Usage | None = None
-        thought = False
+        window = self.window(draft)
+        if window.outgrown and self.overflow == "ask":
+            raise too_full(window, self.calibration.about)
+        talk = self.conversation if goes_on else draft.with_last(self._placed(draft.exchanges[-1]))
+        turn = _Turn()
         try:
+            self.recorder.begin(talk)
+            draft, window = yield from self._make_room(draft, window)
             for event in self._ask(window):
-                match event:
-                    case TextDelta(text):
-                        pieces.append(text)
-                        self._recorder.text(text)
-                    case ReasoningDelta():
-                        thought = True
-                    case UsageReport(usage):
-                        self._count(usage)
-                    case Finished(finish_reason):
-                        pass
+                turn.take(event)
+                if isinstance(event, UsageReport):
+                    self._count(event.usage)
+                elif isinstance(event, TextDelta):
+                    self.recorder.text(event.text)
                 yield event
         finally:
-            reply = Message("assistant", "".join(pieces)) if pieces else None
-            if reply is not None:
-                self.conversation = draft.answered(reply, finish_reason, usage)
-                if usage is not None and not thought and not usage.reasoning_tokens:
-                    self.calibration.observe_reply(reply, usage.completion_tokens)
-            self._recorder.end(reply, finish_reason, usage)
+            self._keep_reply(replace(talk, note=draft.note), turn)
+
+    def _placed(self, exchange: Exchange) -> Exchange:
+        """Give an exchange that begins a place of its own in the tree."""
+        number, model, provider = self.tree.new_id(), self.card.name, self.provider.name
+        return replace(exchange, id=number, model=model, provider=provider)
+
+    def _keep_reply(self, talk: Conversation, turn: "_Turn") -> None:
+        """Keep the reply, or as much of it as came, and go on with the one that is there."""
+        if not turn.pieces:
+            self.recorder.end(None)
+            return
+        last = talk.exchanges[-1]
+        reply = Message("assistant", "".join(turn.pieces))
+        usage = turn.usage
+        if last.reply is not None:
+            reply = Message("assistant", last.reply.content + reply.content)
+            usage = last.usage + usage if last.usage and usage else usage or last.usage
+        elif usage is not None and not turn.thought and not usage.reasoning_tokens:
+            self.calibration.observe_reply(reply, usage.completion_tokens)
+        self.conversation = talk.answered(
+            reply, turn.finish_reason, usage, model=self.card.name, provider=self.provider.name
+        )
+        exchange = self.conversation.exchanges[-1]
+        parent = self.conversation.exchanges[-2].id if len(self.conversation.exchanges) > 1 else 0
+        self.tree.put(parent, exchange)
+        self.recorder.end(exchange)
 
     def _warn(self, prompt: Message) -> Iterator[Event]:
         """Say what the user may not know: once, each."""
@@ -264,14 +329,11 @@ class Chat:
             yield LegacyMarkup(found[0])
 
     def _make_room(
-        self, draft: Conversation
+        self, draft: Conversation, window: Window
     ) -> Generator[Event, None, tuple[Conversation, Window]]:
-        """Fit the conversation into the window, in the way that the user chose."""
-        window = self.window(draft)
-        if not window.outgrown or self.overflow == "trim":
+        """Condense what has no room, if the user wants that; else it is left out."""
+        if not window.outgrown or self.overflow != "summarize":
             return draft, window
-        if self.overflow == "ask":
-            raise too_full(window, self.calibration.about)
         if len(draft.exchanges) < self._rest_until:
             return draft, window
         try:
@@ -294,7 +356,9 @@ class Chat:
         yield Condensing(planned.exchanges)
         asked = planned.request
         request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
-        note = planned.note((yield from read_note(self.provider.stream(request), self._spend)))
+        note = planned.note(
+            (yield from read_note(self.provider.stream(request), self._spend_on_note))
+        )
         with self._measuring:
             tokens = self.calibration.cost(note.message)
             about = self.calibration.about
@@ -304,13 +368,15 @@ class Chat:
         yield Condensed(planned.exchanges, planned.tokens, tokens, not about)
         return note
 
-    def _spend(self, usage: Usage) -> None:
-        """Add up what the server reports."""
+    def _spend_on_note(self, usage: Usage) -> None:
+        """Add up what the server reports of a summary."""
         self.usage += usage
+        self.recorder.spent("summary", usage)
 
     def _count(self, usage: Usage) -> None:
         """Add up what the server reports of a reply, and learn from it how it counts."""
-        self._spend(usage)
+        self.usage += usage
+        self.recorder.spent("reply", usage)
         if self.sent is not None and usage.prompt_tokens:
             with self._measuring:
                 self.calibration.observe(self.sent.messages, usage.prompt_tokens)

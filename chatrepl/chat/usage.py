@@ -21,6 +21,14 @@ class Usage:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
 
+    def as_openai(self) -> dict[str, int]:
+        """Give the counts as the API's JSON object."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+        }
+
     def __add__(self, other: "Usage") -> "Usage":
         """Sum two usages, count by count."""
         return Usage(

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -81,8 +81,11 @@ class EmbeddedProvider:
 
     name = "embedded"
 
-    def __init__(self, model: EmbeddedModel, timeout: float) -> None:
+    def __init__(
+        self, model: EmbeddedModel, timeout: float, log: Callable[[str], None] | None = None
+    ) -> None:
         self._model = model
+        self._log = log  # is shown every request
         self._timeout = timeout
         self._process: subprocess.Popen[str] | None = None
         self._inner: OpenAIProvider | None = None
@@ -191,7 +194,9 @@ class EmbeddedProvider:
             text = f"{self._model.path} could not be loaded. The log: {self._model.log}"
             raise ConnectionFailedError(text, "Is the file whole, and is there memory for it?")
         base_url = json.loads(hello)["address"] + "/v1"
-        return OpenAIProvider(Endpoint("embedded", api_key, "", base_url, timeout=self._timeout))
+        return OpenAIProvider(
+            Endpoint("embedded", api_key, "", base_url, timeout=self._timeout, log=self._log)
+        )
 
     def _open_log(self) -> TextIO:
         log = self._model.log

@@ -2,11 +2,13 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from chatrepl.errors import SettingsError
+from chatrepl.errors import ChatreplError, SettingsError
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -19,6 +21,13 @@ _LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 _VISIBLE = re.compile(r"[!-~]+")
 _VALUE = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_SECRET_NAME = re.compile(
+    r"authorization|cookie|token|secret|passw|credential|api_?-?key|(^|[-_])(auth|key)([-_]|$)",
+    re.IGNORECASE,
+)
+_USERINFO = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")
+_HIDDEN = "[hidden]"
+_SHORT = 8  # what is shorter is hidden as a word of its own only: it may be part of many words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +36,17 @@ class Endpoint:
 
     `api_key` is NO_KEY for a server without keys, `base_url` None for OpenAI itself. `key_hint`
     says where the key is set, `model_hint` what to do when the server does not know the model.
-    `timeout` is how many seconds the server may be silent.
+    `timeout` is how many seconds the server may be silent. `log` is shown every request.
     """
 
     name: str
-    api_key: str
+    api_key: str = field(repr=False)
     key_hint: str
     base_url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 120.0
     model_hint: str = f"Set another model with -m. {CHECK_URL}"
+    log: Callable[[str], None] | None = None
 
     @property
     def has_key(self) -> bool:
@@ -59,10 +69,73 @@ class Endpoint:
                 text = f"The header '{name}' of the provider '{self.name}' can't be sent."
                 raise SettingsError(text, "Header values are plain ASCII; check default_headers.")
 
+    def hide(self, text: str) -> str:
+        """Take the secrets out of a text: plain, quoted as in URLs, and in base64.
+
+        They are the key, the headers whose names look like one, and what stands before the host
+        in `base_url`, or in any other URL.
+        """
+        text = _USERINFO.sub(f"{_HIDDEN}@", text)
+        for form in sorted(set(self._secret_forms()), key=len, reverse=True):
+            pattern = re.escape(form)
+            if len(form) < _SHORT:
+                pattern = rf"(?<![\w-]){pattern}(?![\w-])"
+            text = re.sub(pattern, _HIDDEN, text)
+            if "…" in text:  # where a long text was cut, half a secret may stand
+                beginnings = (form[:end] for end in range(len(form) - 1, 3, -1))
+                if cut := next((each for each in beginnings if f"{each}…" in text), ""):
+                    text = text.replace(f"{cut}…", f"{_HIDDEN}…")
+        return text
+
+    @contextmanager
+    def hiding(self) -> Iterator[None]:
+        """Take the secrets out of an error's text and hint as it passes."""
+        try:
+            yield
+        except ChatreplError as error:
+            error.text, error.hint = self.hide(error.text), self.hide(error.hint)
+            error.args = (error.text,)
+            raise
+
+    def _secret_forms(self) -> Iterator[str]:
+        user, password = _userinfo(self.base_url)
+        secrets = [self.api_key] if self.has_key else []
+        for name, value in self.headers.items():
+            if is_secret_name(name):
+                secrets += [value, *value.split()[-1:]]  # behind "Bearer"
+        # A name beside a password is none; alone it is a token.
+        secrets += [password] if password else [user]
+        for secret in filter(None, secrets):
+            yield from (secret, quote(secret, safe=""), quote(secret), _base64(secret))
+            for pair in (f"{user}:{secret}", f"{secret}:", f":{secret}"):
+                yield _base64(pair)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a header's name says that its value is a secret."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def holds_secret(url: str | None) -> bool:
+    """Whether a name or a password stands before a URL's host."""
+    return any(_userinfo(url))
+
+
+def _userinfo(url: str | None) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return "", ""
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode(errors="replace")).decode().rstrip("=")
+
 
 def host_of(url: str | None) -> str:
     """Give host and port of a URL, without a name and password that may stand before them."""
-    return re.sub(r"^\w+://([^/@]*@)?([^/?#]*).*", r"\2", url or "", flags=re.DOTALL)
+    return re.sub(r"^\w+://([^/?#]*@)?([^/?#]*).*", r"\2", url or "", flags=re.DOTALL)
 
 
 def is_loopback(url: str | None) -> bool:

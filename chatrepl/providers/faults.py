@@ -1,15 +1,19 @@
 """What the openai client raises, told in our own tree of errors."""
 
+import difflib
 import math
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
 import openai
 
+from chatrepl.chat.catalogue import Served
 from chatrepl.errors import (
     AuthenticationError,
     BadReplyError,
@@ -26,6 +30,8 @@ from chatrepl.errors import (
     UnsupportedParameterError,
 )
 from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint
+
+_MANY = 2_000  # model names to look through
 
 _UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 
@@ -97,6 +103,27 @@ def told(endpoint: Endpoint, model: str | None = None, *, reading: bool = False)
         raise BadReplyError(text, CHECK_URL) from error
 
 
+def is_unknown_model(error: ChatreplError) -> bool:
+    """Whether the server knows no such model, or there is no such page: a 404."""
+    return isinstance(error.__cause__, openai.NotFoundError)
+
+
+def nearest_models(model: str, served: Sequence[Served]) -> str:
+    """Name the models that the server does have, the nearest first; "" if that is of no help."""
+    names = {one.name.lower(): _printable(one.name) for one in served[:_MANY]}
+    wanted = model.lower()
+    if not names or wanted in names:
+        return ""
+    near = difflib.get_close_matches(wanted, names, 1)
+    known = [names[name] for name in difflib.get_close_matches(wanted, names, 3, cutoff=0)]
+    question = f"Did you mean '{names[near[0]]}'? " if near else "Set another model with -m. "
+    return f"{question}Known: {', '.join(known)}{' …' if len(names) > len(known) else ''}"
+
+
+def _printable(name: str) -> str:
+    return _one_line("".join(sign for sign in name if sign.isprintable()), 60)
+
+
 def _one_line(said: object, limit: int = 300) -> str:
     """Give what somebody said as one line of bounded length."""
     line = " ".join(str(said).split())
@@ -105,16 +132,14 @@ def _one_line(said: object, limit: int = 300) -> str:
 
 
 def _words(body: object, endpoint: Endpoint) -> str:
-    """Find the server's own words in an error body, wherever it put them, without the key."""
+    """Find the server's own words in an error body, wherever it put them, without secrets."""
     if isinstance(body, Mapping):
         metadata = body.get("metadata")
         raw = metadata.get("raw") if isinstance(metadata, Mapping) else None  # OpenRouter's
         body = body.get("message") or body.get("detail") or body.get("error")
         body = f"{body}: {raw}" if raw else body
-    words = str(body or "it gave no reason")
-    if endpoint.has_key:
-        words = words.replace(endpoint.api_key, "[the key]")
-    return _one_line(words)
+    # First hidden, then cut: half a key is still much of it.
+    return _one_line(endpoint.hide(str(body or "it gave no reason")))
 
 
 def _unconnected(server: str, why: str) -> ConnectionFailedError:
@@ -199,7 +224,7 @@ def _of_status(
         case 400 | 413 | 422:
             return _refused(error.body, server, words)
         case 301 | 302 | 303 | 307 | 308:
-            to = _one_line(error.response.headers.get("location", "elsewhere"))
+            to = _one_line(endpoint.hide(error.response.headers.get("location", "elsewhere")))
             # Not followed: the key and the headers are for this server only.
             return BadReplyError(f"{server} redirects to {to}", "Set base_url to the new address.")
         case status if status >= 500 or status in {408, 409}:
@@ -257,7 +282,10 @@ def _filtered(results: object) -> list[str]:
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
-    """Read the wait that a server asks for, in seconds: `retry-after-ms`, then `Retry-After`."""
+    """Read the wait that a server asks for, in seconds: `retry-after-ms`, then `Retry-After`.
+
+    The latter may be a date too.
+    """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) / unit
@@ -265,4 +293,9 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
             continue
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
-    return None
+    try:
+        then = parsedate_to_datetime(headers.get("retry-after", ""))
+        then = then if then.tzinfo else then.replace(tzinfo=UTC)  # it is to be GMT
+        return max(0.0, (then - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, LookupError, OverflowError):
+        return None

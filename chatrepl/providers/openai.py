@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
-from chatrepl.errors import BadReplyError, ChatreplError, UnsupportedParameterError
+from chatrepl.errors import (
+    BadReplyError,
+    ChatreplError,
+    RequestRefusedError,
+    UnsupportedParameterError,
+)
 from chatrepl.providers.chunks import chunk_stream, read_chunks
 from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint, is_loopback, is_nearby
 from chatrepl.providers.listing import find, read_listing, read_ollama
@@ -76,8 +81,21 @@ class OpenAIProvider:
                 if name not in _SUBSTITUTES or self._refused & {name, _SUBSTITUTES[name]}:
                     raise
                 self._refused.add(name)
+            except RequestRefusedError as error:
+                error.hint = self._nearest(request.card.name, error) or error.hint
+                raise
             else:
                 return
+
+    def _nearest(self, model: str, error: ChatreplError) -> str:
+        """Name models that there are, if the error is that this one is not there."""
+        from chatrepl.providers.faults import is_unknown_model, nearest_models  # noqa: PLC0415
+
+        if not is_unknown_model(error):
+            return ""
+        with suppress(ChatreplError):  # the first error is the one to tell
+            return self.endpoint.hide(nearest_models(model, self.served()))
+        return ""
 
     def close(self) -> None:
         """Close the connections."""
@@ -111,7 +129,7 @@ class OpenAIProvider:
 
         client = self._connected()
         model = self._model(request)
-        with told(self.endpoint, model):
+        with self.endpoint.hiding(), told(self.endpoint, model):
             stream = client.post(
                 "/chat/completions",
                 body=self._body(request),
@@ -120,7 +138,7 @@ class OpenAIProvider:
                 stream=True,
                 stream_cls=chunk_stream(),
             )
-        with told(self.endpoint, model, reading=True), stream:
+        with self.endpoint.hiding(), told(self.endpoint, model, reading=True), stream:
             yield from read_chunks(stream, self.endpoint.server)
 
     def _get(self, path: str, body: dict[str, Any] | None = None) -> object:
@@ -130,7 +148,7 @@ class OpenAIProvider:
         client = self._connected()
         wait = min(_SMALL_WAIT, self.endpoint.timeout)
         options: Any = {"timeout": wait, "follow_redirects": False}
-        with told(replace(self.endpoint, timeout=wait)):
+        with self.endpoint.hiding(), told(replace(self.endpoint, timeout=wait)):
             try:
                 if body is None:
                     return client.get(path, cast_to=object, options=options)
@@ -144,7 +162,7 @@ class OpenAIProvider:
                 from chatrepl.providers.faults import building  # noqa: PLC0415
 
                 self.endpoint.check()
-                with building(self.endpoint):
+                with self.endpoint.hiding(), building(self.endpoint):
                     self._client = self._connect()
                 if self.name != "openai":
                     # They come from OPENAI_ORG_ID and OPENAI_PROJECT_ID, whoever is asked.
@@ -168,12 +186,20 @@ def client_options(endpoint: Endpoint) -> dict[str, Any]:
     """
     import openai  # noqa: PLC0415 - half a second
 
+    from chatrepl.providers.showing import hooks_for  # noqa: PLC0415 - imports the client
+    from chatrepl.providers.wires import Wires  # noqa: PLC0415 - imports the client
+
     timeout = openai.Timeout(endpoint.timeout, connect=min(10.0, endpoint.timeout))
-    options: dict[str, Any] = {
+    # No proxy has a place on the way to this machine.
+    http_client = openai.DefaultHttpxClient(
+        trust_env=not is_loopback(endpoint.base_url),
+        timeout=timeout,
+        event_hooks=hooks_for(endpoint),
+    )
+    Wires().watch(http_client)
+    return {
         "max_retries": 0,
         "timeout": timeout,
         "default_headers": dict(endpoint.headers),
+        "http_client": http_client,
     }
-    if is_loopback(endpoint.base_url):  # where no proxy has a place
-        options["http_client"] = openai.DefaultHttpxClient(trust_env=False, timeout=timeout)
-    return options

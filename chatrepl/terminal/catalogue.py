@@ -1,9 +1,7 @@
 """What `chatrepl models` shows: models, and what is known of each."""
 
-import json
-import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.tokens import encoding_for
@@ -77,8 +75,8 @@ def _encoding(card: ModelCard) -> tuple[str, bool]:
     return (card.encoding, True) if card.encoding else encoding_for(card.name)
 
 
-def print_json(cards: Iterable[ModelCard]) -> None:
-    """Print a JSON array; what is not known is null."""
+def as_dicts(cards: Iterable[ModelCard]) -> list[dict[str, Any]]:
+    """Give models as JSON objects; what is not known is null."""
     models = []
     for card in cards:
         encoding, exact = _encoding(card)
@@ -92,5 +90,4 @@ def print_json(cards: Iterable[ModelCard]) -> None:
                 "counted": "exact" if exact else "estimate",
             }
         )
-    text = json.dumps(models, ensure_ascii=False, indent=2)
-    print(clean(text) if sys.stdout.isatty() else text)
+    return models

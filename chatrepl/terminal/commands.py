@@ -8,12 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
-from chatrepl.terminal import keys
+from chatrepl.terminal import keys, session_commands, window_commands
 from chatrepl.terminal.completion import Completable
-from chatrepl.terminal.sanitize import clean
 
 if TYPE_CHECKING:
-    from chatrepl.chat.calibration import Calibration
     from chatrepl.terminal.repl import Repl
 
 _COMMAND = re.compile(r"/([A-Za-z][\w-]*|\?)?(?=\s|$)")
@@ -127,175 +125,6 @@ def _model(repl: "Repl", argument: str) -> None:
     )
 
 
-def _clear(repl: "Repl", _: str) -> None:
-    chat = repl.chat
-    chat.conversation = chat.conversation.cleared()
-    repl.screen.notice("a new conversation")
-
-
-def _tokens(repl: "Repl", _: str) -> None:
-    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
-
-    chat = repl.chat
-    calibration = chat.calibration
-    about = calibration.about
-    everything = calibration.request(chat.conversation.messages)
-    messages = len(chat.conversation.messages)
-    rows = [
-        ("conversation", f"{about}{everything:,} tokens in {messages:,} messages"),
-        ("window", f"{chat.card.context_window:,}, of which {chat.max_tokens:,} for the reply"),
-    ]
-    window = chat.fitted()
-    if window is not None and window.dropped:
-        tokens = sum(dropped.tokens for dropped in window.dropped)
-        rows.append(("not sent", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
-    if not calibration.exact:
-        rows.append(("estimate", f"≈ {_how_estimated(calibration)}"))
-    if calibration.last is not None:
-        expected, counted = calibration.last
-        error = 100 * (expected - counted) / counted
-        words = f"≈{expected:,} expected, {counted:,} by the server's count ({error:+.1f} %)"
-        rows.append(("last prompt", words))
-    usage = chat.usage
-    if usage.total_tokens:
-        used = f"{usage.prompt_tokens:,} prompt + {usage.completion_tokens:,} completion tokens"
-        rows.append(("used so far", f"{used}, by the server's count"))
-    repl.screen.out.print(pairs(rows))
-
-
-def _how_estimated(calibration: "Calibration") -> str:
-    if calibration.scale.weight:
-        scale = f"{calibration.scale.mean:.2f} ± {calibration.scale.spread:.2f}"
-        return f"the server makes {scale} tokens of one of tiktoken's"
-    return "this model's tokenizer is not known here"
-
-
-def _context(repl: "Repl", argument: str) -> None:
-    from rich.text import Text  # noqa: PLC0415
-
-    from chatrepl.terminal import context  # noqa: PLC0415 - imports rich
-
-    chat = repl.chat
-    if not argument:
-        if chat.conversation.exchanges and chat.fitted() is None:
-            repl.screen.notice("What is always sent leaves no room in this window.")
-        repl.screen.out.print(context.table(chat, repl.screen.out.width))
-        return
-    for row in context.rows(chat):
-        if row.number == argument.lstrip("0").lower():
-            about = chat.calibration.about
-            size = f"{about}{row.tokens:,} tokens"
-            parts = [f"{row.number} {row.message.role}", size, row.standing]
-            repl.screen.notice(", ".join(["note", size] if row.number == "note" else parts))
-            repl.screen.out.print(Text(clean(row.message.content)))
-            return
-    if argument.lower() == "note":
-        raise SettingsError("There is no note yet.", "With /overflow summarize there may be one.")
-    raise _no_message(repl, argument)
-
-
-def _exchange_at(repl: "Repl", argument: str) -> int:
-    """Read a message's number and give its exchange. Raises SettingsError."""
-    if not argument:
-        raise SettingsError("Which message?", "/context shows their numbers.")
-    try:
-        number = int(argument)
-        exchange = repl.chat.conversation.exchange_of(number - 1) if number > 0 else -1
-    except (ValueError, IndexError):
-        exchange = -1
-    if exchange is None:
-        text = f"Message {argument} is the system message or an example, which are always sent."
-        raise SettingsError(text, "/system and /persona change them.")
-    if exchange < 0:
-        raise _no_message(repl, argument)
-    return exchange
-
-
-def _no_message(repl: "Repl", argument: str) -> SettingsError:
-    count = len(repl.chat.conversation.messages)
-    known = f"there are 1 to {count:,}" if count else "the conversation is empty"
-    return SettingsError(f"There is no message {argument}: {known}.", "/context shows them.")
-
-
-def _members(repl: "Repl", exchange: int) -> str:
-    """Name the messages of an exchange by their numbers."""
-    talk = repl.chat.conversation
-    first = len(talk.preamble) + sum(len(e.messages) for e in talk.exchanges[:exchange]) + 1
-    last = first + len(talk.exchanges[exchange].messages) - 1
-    if first == last:
-        return f"message {first}"
-    return f"messages {first} {'and' if last == first + 1 else 'to'} {last}"
-
-
-def _pin(repl: "Repl", argument: str) -> None:
-    exchange = _exchange_at(repl, argument)
-    repl.chat.pin(exchange)
-    repl.screen.notice(f"pinned: {_members(repl, exchange)} will always be sent")
-
-
-def _unpin(repl: "Repl", argument: str) -> None:
-    exchange = _exchange_at(repl, argument)
-    chat = repl.chat
-    if exchange not in chat.conversation.pins:
-        raise SettingsError(f"Message {argument} is not pinned.", "/context shows what is.")
-    chat.conversation = chat.conversation.unpinned(exchange)
-    repl.screen.notice(f"unpinned: {_members(repl, exchange)}")
-
-
-def _drop(repl: "Repl", argument: str) -> None:
-    chat = repl.chat
-    if argument:
-        exchange = _exchange_at(repl, argument)
-        before = chat.conversation
-        chat.conversation = before.dropped(exchange)
-        words = f"dropped: {_members(repl, exchange)} will not be sent; /drop takes that back"
-        if before.note and not chat.conversation.note:
-            words += ". The note, which told of it, is gone"
-    elif chat.conversation.drops:
-        exchange = chat.conversation.drops[-1]
-        chat.conversation = chat.conversation.undropped()
-        words = f"back again: {_members(repl, exchange)}"
-    else:
-        words = "nothing was dropped"
-    repl.screen.notice(words)
-
-
-_OVERFLOW = {
-    "trim": "the oldest exchanges are left out when the window is full",
-    "ask": "you are asked when the window is full",
-    "summarize": "the model condenses the oldest exchanges when the window is full",
-}
-
-
-def _overflow(repl: "Repl", argument: str) -> None:
-    how = argument.lower()
-    if how and how not in _OVERFLOW:
-        raise SettingsError(f"There is no overflow '{argument}'.", f"Known: {', '.join(_OVERFLOW)}")
-    if how:
-        repl.host.use_overflow(repl.chat, how)
-    now = repl.chat.overflow
-    repl.screen.notice(f"overflow: {now}; {_OVERFLOW[now]}")
-
-
-def _retry(repl: "Repl", _: str) -> None:
-    exchanges = repl.chat.conversation.exchanges
-    if not exchanges or exchanges[-1].prompt is None:
-        repl.screen.notice("nothing to ask again")
-        return
-    repl.retry()
-
-
-def _undo(repl: "Repl", _: str) -> None:
-    chat = repl.chat
-    if not chat.conversation.exchanges:
-        repl.screen.notice("nothing to undo")
-        return
-    prompt = chat.conversation.exchanges[-1].prompt
-    chat.conversation = chat.conversation.without_last()
-    repl.prefill = prompt.content if prompt else ""
-    repl.screen.notice("the last exchange is gone; its message is back at the prompt")
-
-
 def _quit(repl: "Repl", _: str) -> None:
     repl.leaving = True
 
@@ -309,7 +138,7 @@ def _model_names(repl: "Repl") -> Iterable[tuple[str, str]]:
 
 
 def _overflow_names(_: "Repl") -> Iterable[tuple[str, str]]:
-    return _OVERFLOW.items()
+    return window_commands.OVERFLOW.items()
 
 
 def _command_names(_: "Repl") -> list[tuple[str, str]]:
@@ -319,40 +148,55 @@ def _command_names(_: "Repl") -> list[tuple[str, str]]:
 COMMANDS = (
     Command("help", "[COMMAND]", "list the commands and keys", _help, _command_names),
     Command("system", "[TEXT]", 'show or set the system message; "" removes it', _system),
+    Command("persona", "[NAME]", "list the personas or switch to one", _persona, _persona_names),
     Command(
-        "persona",
-        "[NAME]",
-        "list the personas or switch to one",
-        _persona,
-        _persona_names,
+        "model", "[NAME]", "show the model or switch; provider/model too", _model, _model_names
     ),
+    Command("retry", "", "ask for another reply to the last message", session_commands.retry),
+    Command("continue", "", "go on with a reply that was cut off", session_commands.go_on),
+    Command("edit", "N", "change message N and go on from there", session_commands.edit),
+    Command("undo", "", "step back by an exchange", session_commands.undo),
+    Command("redo", "", "step forward again", session_commands.redo),
     Command(
-        "model",
-        "[NAME]",
-        "show the model or switch; provider/model too",
-        _model,
-        _model_names,
+        "branch",
+        "[N]",
+        "list the branches of the conversation or switch to one",
+        session_commands.branch,
+        session_commands.branch_numbers,
     ),
-    Command("clear", "", "begin a new conversation", _clear),
-    Command("tokens", "", "show what the conversation costs", _tokens),
+    Command("new", "", "begin a new conversation", session_commands.new),
+    Command("clear", "", "the same as /new", session_commands.new),
+    Command("fork", "", "go on in a session of its own", session_commands.fork),
+    Command("sessions", "[TEXT]", "list the saved conversations", session_commands.sessions),
+    Command(
+        "resume",
+        "ID|TEXT",
+        "go on with a saved conversation",
+        session_commands.resume,
+        session_commands.session_names,
+    ),
+    Command("search", "TEXT", "find messages in all of them", session_commands.search),
+    Command("title", "[TEXT]", "show or set the conversation's title", session_commands.title),
+    Command("export", "FILE", "write it as .md, .html or .json", session_commands.export),
+    Command("tokens", "", "show what the conversation costs", window_commands.tokens),
     Command(
         "context",
         "[N]",
         "show what is sent and what is not, or message N whole",
-        _context,
+        window_commands.context,
     ),
-    Command("pin", "N", "always send message N and what belongs to it", _pin),
-    Command("unpin", "N", "let message N be left out again", _unpin),
-    Command("drop", "[N]", "never send message N again; alone, take that back", _drop),
+    Command("pin", "N", "always send message N and what belongs to it", window_commands.pin),
+    Command("unpin", "N", "let message N be left out again", window_commands.unpin),
+    Command(
+        "drop", "[N]", "never send message N again; alone, take that back", window_commands.drop
+    ),
     Command(
         "overflow",
         "[HOW]",
         "what to do when the window is full: trim, ask or summarize",
-        _overflow,
+        window_commands.overflow,
         _overflow_names,
     ),
-    Command("retry", "", "ask the last message again", _retry),
-    Command("undo", "", "take back the last exchange", _undo),
     Command("quit", "", "leave", _quit),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

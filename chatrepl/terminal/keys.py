@@ -1,7 +1,10 @@
 """The keys of the prompt, and the keyboard while a reply streams."""
 
+import codecs
+import os
+import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prompt_toolkit.filters import is_searching
@@ -33,26 +36,39 @@ def bindings() -> KeyBindings:
     return keys
 
 
+Typed = Callable[[], str]
+"""Takes what has been typed since the last time, without waiting for more."""
+
+
 @contextmanager
-def unechoed() -> Iterator[None]:
+def unechoed() -> Iterator[Typed | None]:
     """Keep what is typed meanwhile off the screen, as it was typed, for the next prompt.
 
-    Not line by line either: Ctrl-D would be taken for the end of the input.
+    Not line by line either: Ctrl-D would be taken for the end of the input. Gives a way to take
+    it before the prompt does; None where there is no such keyboard.
     """
     try:
         import termios  # noqa: PLC0415 - POSIX has it
     except ImportError:
-        yield
+        yield None
         return
     if not sys.stdin.isatty():
-        yield
+        yield None
         return
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     silent = before[:]
     silent[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON)
     termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def typed() -> str:
+        data = b""
+        while select.select([terminal], [], [], 0)[0] and (more := os.read(terminal, 4096)):
+            data += more
+        return decoder.decode(data)
+
     try:
-        yield
+        yield typed
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)

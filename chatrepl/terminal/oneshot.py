@@ -1,6 +1,5 @@
 """One answer, then exit: for pipes and scripts."""
 
-import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from chatrepl.errors import ChatreplError
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn
 from chatrepl.terminal.replies import PlainReply, Reply, reply_on
 from chatrepl.terminal.sanitize import clean
-from chatrepl.terminal.screen import Screen
+from chatrepl.terminal.screen import Screen, print_json
 
 
 class NoReply(PlainReply):
@@ -59,10 +58,10 @@ def answer(chat: Chat, prompt: str | None, screen: Screen, *, plain: bool, as_js
         show_turn(_turn(chat, prompt), _reply(screen, plain=plain, as_json=as_json), outcome)
     except (ChatreplError, KeyboardInterrupt):
         if as_json and outcome.text:
-            _print_json(_result(chat, outcome))
+            print_json(_result(chat, outcome))
         raise
     if as_json:
-        _print_json(_result(chat, outcome))
+        print_json(_result(chat, outcome))
     status, words = ending(outcome, chat.max_tokens)
     if words:
         screen.notice(words)
@@ -93,7 +92,7 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
     if as_json:
         messages = [message.as_openai() for message in window.messages]
         head = {"model": chat.card.name, "provider": chat.provider.name, "messages": messages}
-        _print_json(head | counts)
+        print_json(head | counts)
         return 0
     about = chat.calibration.about
     lines = [f"{message.role}: {message.content}" for message in window.messages]
@@ -132,17 +131,7 @@ def _result(chat: Chat, outcome: Outcome) -> dict[str, Any]:
         "finish_reason": outcome.finish_reason,
         "model": outcome.model or chat.card.name,
         "provider": chat.provider.name,
-        "usage": usage
-        and {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "total_tokens": usage.total_tokens,
-        },
+        "usage": usage and usage.as_openai(),
         "window": _window(chat, chat.sent),
-        "session": None,
+        "session": chat.recorder.session,
     }
-
-
-def _print_json(result: dict[str, Any]) -> None:
-    text = json.dumps(result, ensure_ascii=False, indent=2)
-    print(clean(text) if sys.stdout.isatty() else text)

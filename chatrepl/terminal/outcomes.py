@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from chatrepl.chat.events import (
     Assumed,
@@ -16,6 +16,7 @@ from chatrepl.chat.events import (
     ReasoningDelta,
     Refitted,
     Retrying,
+    Stalled,
     TextDelta,
     Trimmed,
     UsageReport,
@@ -24,26 +25,45 @@ from chatrepl.chat.exchanges import counted
 from chatrepl.chat.usage import Usage
 from chatrepl.terminal.replies import Reply
 
+if TYPE_CHECKING:
+    from chatrepl.terminal.keys import Typed  # imports prompt_toolkit
+
+
+_BY_HAND = 2
+"""Keys that come at one moment; more were pasted, or are one key that sends several."""
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What a turn has brought so far."""
+    """What a turn has brought so far.
+
+    `typed` is what was typed meanwhile and is not in the terminal any more, `ask_again` that the
+    user wants the reply anew.
+    """
 
     text: str = ""
     finish_reason: str | None = None
     model: str | None = None
     usage: Usage | None = None
+    typed: str = ""
+    ask_again: bool = False
 
 
-def show_turn(events: Iterator[Event], reply: Reply, outcome: Outcome) -> None:
+def show_turn(
+    events: Iterator[Event], reply: Reply, outcome: Outcome, typed: "Typed | None" = None
+) -> None:
     """Show a turn to its end and note what it brought; an error or Ctrl-C passes through.
 
     However it ends, the turn's generator is closed before this returns, and with it the request.
+    `typed` is the keyboard, where there is one: while nothing comes, a key ends the turn as
+    Ctrl-C does.
     """
     pieces: list[str] = []
+    stalled = False
     with reply, closing(cast("Generator[Event]", events)):
         try:
             for event in events:
+                before, stalled = stalled, isinstance(event, Stalled)
                 match event:
                     case TextDelta(text):
                         pieces.append(text)
@@ -54,10 +74,33 @@ def show_turn(events: Iterator[Event], reply: Reply, outcome: Outcome) -> None:
                         outcome.finish_reason, outcome.model = reason, model
                     case ReasoningDelta():
                         pass
+                    case Stalled(seconds):
+                        if typed is not None:
+                            _choose(typed(), outcome, asked=before)
+                        if not before:
+                            reply.notice(_stalled(seconds, asks=typed is not None))
                     case _:
                         reply.notice(in_words(event))
         finally:
             outcome.text = "".join(pieces)
+
+
+def _stalled(seconds: float, *, asks: bool) -> str:
+    choice = "r asks again, k keeps what came." if asks else "Ctrl-C keeps what came."
+    return f"Nothing has come for {seconds:.0f} s. Still waiting: {choice}"
+
+
+def _choose(keys: str, outcome: Outcome, *, asked: bool) -> None:
+    """Note what was typed; raise KeyboardInterrupt for a key that ends the wait.
+
+    What was typed before the user was `asked` is no answer, nor is what was pasted.
+    """
+    for index, key in enumerate(keys):
+        if asked and key in "rRkK" and len(keys) <= _BY_HAND:
+            outcome.ask_again = key in "rR"
+            outcome.typed += keys[:index] + keys[index + 1 :]
+            raise KeyboardInterrupt
+    outcome.typed += keys
 
 
 Notable = (

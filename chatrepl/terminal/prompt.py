@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory
+from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
@@ -94,7 +95,8 @@ class Prompt:
         if is_dumb_terminal():
             # Such a prompt shows what is typed and nothing else; it shows its message, though.
             return self._session.prompt([("class:prompt", f"> {default}")], default=default)
-        return self._session.prompt([("class:prompt", "> ")], default=default)
+        with patch_stdout(raw=True):  # what another thread says meanwhile stands above the prompt
+            return self._session.prompt([("class:prompt", "> ")], default=default)
 
     def choose(self, choices: Mapping[str, str]) -> str | None:
         """Let one of several letters be typed, each with its meaning; None if Ctrl-C is.

@@ -64,10 +64,10 @@ class MarkdownReply:
 
     On a terminal a thread does all the drawing: pieces that arrive together are drawn together,
     the spinner turns while the main thread waits for the server, and Ctrl-C, which interrupts
-    the main thread, never interrupts a drawing.
+    the main thread, never interrupts a drawing. `before` is what the first block begins with.
     """
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, before: str = "") -> None:
         self._screen = screen
         self._console = console = screen.out
         self._moving = console.is_terminal and not console.is_dumb_terminal
@@ -82,9 +82,12 @@ class MarkdownReply:
         self._lead: str | None = ""  # blanks that the reply began with; None once it has begun
         self._below = False  # whether the next block stands below one that rich sets off
         self._spinner = itertools.cycle(_SPINNER)
+        if before:
+            self._pieces.append(before)
 
     def __enter__(self) -> Self:
         """Begin with a spinner, until the first piece."""
+        self._screen.above = self.notice
         if self._moving:
             self._write("\x1b[?25l")
             self._thread = threading.Thread(target=self._keep_drawing, daemon=True)
@@ -104,6 +107,7 @@ class MarkdownReply:
                 blocks += self._splitter.flush()
                 self._draw(blocks, moving=False)
         finally:  # Ctrl-C a second time
+            self._screen.above = None
             if self._moving:
                 self._write("\x1b[?25h")
 
@@ -115,12 +119,13 @@ class MarkdownReply:
             self._draw(self._take(), moving=False)
 
     def notice(self, line: str) -> None:
-        """Print a line above the open block."""
+        """Print a line above the open block; may be called from any thread."""
         with self._drawing:
             blocks = self._take()
             self._draw(blocks, moving=False)
-            self._screen.notice(line)
-            self._draw([], moving=self._moving)
+            self._screen.say(line)
+            # Another thread may come here when the reply has ended in the meantime.
+            self._draw([], moving=self._moving and not self._done.is_set())
 
     def _keep_drawing(self) -> None:
         while not self._done.is_set():

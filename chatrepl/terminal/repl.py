@@ -2,11 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event
+from chatrepl.chat.sessions import Hit, Saved, Session
+from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.commands import completables, find_command, read_command
@@ -14,9 +18,20 @@ from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keys import unechoed
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn
 from chatrepl.terminal.prompt import Prompt
-from chatrepl.terminal.replies import reply_on
+from chatrepl.terminal.replies import open_block, reply_on
+from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 from chatrepl.terminal.toolbar import toolbar
+
+
+class Sessions(Protocol):
+    """The saved sessions. Its methods raise ChatreplError."""
+
+    def all(self, limit: int = -1) -> list[Session]:
+        """List them, newest first."""
+
+    def search(self, text: str, limit: int = 50) -> list[Hit]:
+        """Find the messages that hold every word of a text."""
 
 
 class Host(Protocol):
@@ -44,6 +59,25 @@ class Host(Protocol):
 
     def use_overflow(self, chat: Chat, how: str) -> None:
         """Do something else from now on when the window is full."""
+
+    @property
+    def sessions(self) -> "Sessions":
+        """The saved sessions."""
+
+    def open_session(self, chat: Chat, name: str) -> Saved:
+        """Go on with a saved session instead."""
+
+    def new_session(self, chat: Chat) -> None:
+        """Begin a new session, with the same system message and examples."""
+
+    def fork_session(self, chat: Chat) -> None:
+        """Go on in a session of its own, which begins with what was said in this one."""
+
+    def title(self, text: str) -> str | None:
+        """Give the session's title, and change it first if there is a text; None if unsaved."""
+
+    def export(self, chat: Chat, file: Path) -> None:
+        """Write the conversation into a file, in the form of its suffix."""
 
     def models(self) -> Iterable[tuple[str, str]]:
         """List models by name, each with a few words."""
@@ -75,6 +109,7 @@ class Repl:
         self.host = host
         self.screen = screen
         self.prefill = ""
+        self._typed = ""  # while a reply stalled: it goes behind that
         self.leaving = False
         self._answered = False  # whether something of a reply has come in this turn
         self._answer_first = answer_first
@@ -97,7 +132,8 @@ class Repl:
             self._guarded(self.retry, "")
         on_shown: Callable[[], None] | None = self.warm_up
         while not self.leaving:
-            default, self.prefill = self.prefill, ""
+            default = self.prefill + self._typed.rstrip("\n")
+            self.prefill = self._typed = ""
             once, on_shown = on_shown, None
             try:
                 line = self._prompt.ask(default, on_shown=once)
@@ -114,6 +150,45 @@ class Repl:
         assert prompt is not None
         self.turn(self.chat.retry, prompt.content, "")
 
+    def go_on(self) -> None:
+        """Go on with the last reply: the block in which it was cut off is shown again, whole."""
+        reply = self.chat.conversation.exchanges[-1].reply
+        assert reply is not None
+        self.answer(self.chat.go_on(), "", open_block(reply.content))
+
+    def show_where(self, saved: Saved) -> None:
+        """Show where a session stands that is gone on with."""
+        from chatrepl.terminal.sessions import described  # noqa: PLC0415 - imports rich
+
+        self.screen.notice(described(saved.session, datetime.now(UTC)))
+        self.prefill = saved.unsent
+        self._show(saved.conversation, saved.tree)
+
+    def show_last(self) -> None:
+        """Show the last exchange."""
+        self._show(self.chat.conversation, self.chat.tree)
+
+    def _show(self, talk: Conversation, tree: Tree) -> None:
+        if not talk.exchanges:
+            return
+        from rich.text import Text  # noqa: PLC0415
+
+        exchange = talk.exchanges[-1]
+        for message in exchange.messages:
+            if message is exchange.reply:
+                with reply_on(self.screen, plain=self.host.plain) as reply:
+                    reply.text(message.content)
+            else:
+                shown = clean(message.content).replace("\n", "\n  ")
+                self.screen.out.print(Text.assemble(("> ", "bold cyan"), shown))
+            print()
+        self._say_place(tree, exchange.id)
+
+    def _say_place(self, tree: Tree, exchange: int) -> None:
+        which, of = tree.place(exchange)
+        if of > 1:
+            self.screen.notice(f"‹{which}/{of}›  /branch switches")
+
     def warm_up(self) -> None:
         """Load beside the prompt what the next message will need."""
         threading.Thread(target=self._warm_up, daemon=True).start()
@@ -124,43 +199,65 @@ class Repl:
         If nothing comes of it, `line` goes back to the prompt.
         """
         try:
-            self.answer(begin(), line)
+            self._ask(begin, line)
         except WindowFullError as full:
             self.screen.notice(full.text)
             choice = self._prompt.choose(_ROOM)
             self.prefill = "" if choice in {"n", "t", "s"} else line
             match choice:
                 case "n":
-                    before = self.chat.conversation
-                    self.chat.conversation = before.cleared()
+                    chat = self.chat
+                    before = chat.conversation, chat.recorder, chat.tree
+                    self.host.new_session(chat)
                     try:
-                        self.answer(self.chat.say(text), line)
+                        self._ask(lambda: chat.say(text), line)
                     finally:
                         if not self._answered:
-                            self.chat.conversation = before
+                            chat.begin(*before)
                 case "t" | "s" as letter:
                     self.host.use_overflow(self.chat, "trim" if letter == "t" else "summarize")
-                    self.answer(begin(), line)
+                    self._ask(begin, line)
 
-    def answer(self, events: Iterator[Event], text: str) -> None:
-        """Show a turn; if nothing comes of it, `text` goes back to the prompt."""
+    def _ask(self, begin: Callable[[], Iterator[Event]], line: str) -> None:
+        """Show a turn, and as often as the user wants it another after one that stalled."""
+        while self.answer(begin(), line):
+            self.prefill = ""
+            if self._answered:
+                begin = self.chat.retry
+
+    def answer(self, events: Iterator[Event], text: str, before: str = "") -> bool:
+        """Show a turn, after what was `before` in its block.
+
+        If nothing comes of it, `text` goes back to the prompt. Tells whether the user wants it
+        anew.
+        """
         outcome = Outcome()
         print()
         try:
-            with unechoed():
-                show_turn(events, reply_on(self.screen, plain=self.host.plain), outcome)
+            with unechoed() as typed:
+                reply = reply_on(self.screen, plain=self.host.plain, before=before)
+                show_turn(events, reply, outcome, typed)
         except KeyboardInterrupt:
-            self.screen.notice("stopped; what came is kept" if outcome.text else "stopped")
+            stopped = "asking again" if outcome.ask_again else "stopped"
+            self.screen.notice(f"{stopped}; what came is kept" if outcome.text else stopped)
         else:
             _, words = ending(outcome, self.chat.max_tokens)
             if words:
-                self.screen.notice(words)
+                more = " /continue goes on with it." if self._can_go_on(outcome) else ""
+                self.screen.notice(words + more)
+            if outcome.text:
+                self._say_place(self.chat.tree, self.chat.conversation.head)
         finally:
-            self._answered = bool(outcome.text)
-            if self._answered:
+            self._typed += clean(outcome.typed)
+            if outcome.text:
+                self._answered = True
                 print()
-            else:
+            elif not self._answered:
                 self.prefill = text
+        return outcome.ask_again
+
+    def _can_go_on(self, outcome: Outcome) -> bool:
+        return bool(outcome.text) and outcome.finish_reason in {None, "length"}
 
     def _do(self, line: str) -> None:
         command = read_command(line)
@@ -178,12 +275,17 @@ class Repl:
             act()
         except ChatreplError as error:
             self.screen.error(error)
+            if self._answered:
+                self.screen.notice("What came is kept: /continue goes on with it.")
         except Exception as error:  # noqa: BLE001 - no error ends a conversation
             self.screen.error(self.host.unforeseen(error))
         except KeyboardInterrupt:
             self.screen.notice("stopped")
         else:
             return
+        finally:
+            if self._chat is not None:
+                self._chat.keep()
         if not self._answered:
             self.prefill = self.prefill or line
 

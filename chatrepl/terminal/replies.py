@@ -58,10 +58,22 @@ class PlainReply:
             self._out.flush()
 
 
-def reply_on(screen: Screen, *, plain: bool) -> Reply:
-    """Choose how to show a reply: Markdown on a terminal, else the text."""
+def reply_on(screen: Screen, *, plain: bool, before: str = "") -> Reply:
+    """Choose how to show a reply: Markdown on a terminal, else the text.
+
+    `before` is the block in which it goes on: rendered, a block is shown as one.
+    """
     if plain or not screen.on_terminal:
         return PlainReply(screen)
     from chatrepl.terminal.rendering import MarkdownReply  # noqa: PLC0415 - imports rich.markdown
 
-    return MarkdownReply(screen)
+    return MarkdownReply(screen, before)
+
+
+def open_block(text: str) -> str:
+    """Give the last block of a text that was cut off: what comes next may belong to it."""
+    from chatrepl.terminal.blocks import BlockSplitter  # noqa: PLC0415 - imports the parser
+
+    splitter = BlockSplitter()
+    splitter.feed(text)
+    return splitter.open

@@ -1,6 +1,8 @@
 """The two consoles, and the few shapes in which the program speaks for itself."""
 
+import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import ChatreplError
@@ -15,9 +17,13 @@ class Screen:
 
     rich is imported when something is first shown: the prompt does not wait for it. Text from
     outside never goes through rich's markup.
+
+    While something is being drawn, `above` is what shows a notice without spoiling it; it may be
+    called from any thread, and shows it with `say`.
     """
 
     def __init__(self) -> None:
+        self.above: Callable[[str], None] | None = None
         self._out: Console | None = None
         self._err: Console | None = None
 
@@ -41,7 +47,15 @@ class Screen:
         return self._err
 
     def notice(self, line: str) -> None:
-        """Say a dim line."""
+        """Say a dim line, above what is being drawn."""
+        above = self.above
+        if above is not None:
+            above(line)
+        else:
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """Say a dim line where the cursor is."""
         self._say(line, "dim")
 
     def error(self, error: ChatreplError) -> None:
@@ -80,3 +94,9 @@ def _console(*, stderr: bool) -> "Console":
     from rich.theme import Theme  # noqa: PLC0415
 
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, theme=Theme(_STYLES))
+
+
+def print_json(value: object) -> None:
+    """Print JSON, with no control sequence in it for a terminal."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    print(clean(text) if sys.stdout.isatty() else text)

@@ -103,7 +103,7 @@ def test_a_whole_reply_is_kept() -> None:
     provider = ScriptedProvider(script)
     chat = chat_with(provider, Conversation(SYSTEM))
     assert list(chat.say("Hi")) == script
-    exchange = Exchange((user("Hi"), assistant("Hello you")), "stop", usage)
+    exchange = Exchange((user("Hi"), assistant("Hello you")), "stop", usage, "gpt-4", "scripted")
     assert chat.conversation == Conversation(SYSTEM, (), (exchange,))
     assert chat.usage == usage
     assert provider.requests == [Request(chat.card, (SYSTEM, user("Hi")), 2_048, None)]
@@ -149,7 +149,7 @@ def test_a_reply_that_is_stopped_is_kept_as_far_as_it_came() -> None:
     assert [next(events), next(events)] == [TextDelta("Hello"), TextDelta(" there,")]
     close(events)
     exchange = chat.conversation.exchanges[-1]
-    assert exchange == Exchange((user("Hi"), assistant("Hello there,")), None, None)
+    assert exchange == Exchange((user("Hi"), assistant("Hello there,")), None, None, "gpt-4", "scripted")
     list(chat.say("Go on"))
     assert asked(provider.requests[-1]) == ["Hi", "Hello there,", "Go on"]
 
@@ -202,7 +202,7 @@ def test_a_reply_that_an_error_cuts_is_kept_as_interrupted() -> None:
     chat = chat_with(ScriptedProvider([TextDelta("Half a"), CUT]))
     with pytest.raises(StreamInterruptedError):
         list(chat.say("Hi"))
-    assert chat.conversation.exchanges[-1] == Exchange((user("Hi"), assistant("Half a")), None)
+    assert chat.conversation.exchanges[-1] == Exchange((user("Hi"), assistant("Half a")), None, None, "gpt-4", "scripted")
 
 
 def test_a_reply_without_text_leaves_the_conversation_as_it_was() -> None:
@@ -931,18 +931,28 @@ def test_a_reply_costs_what_the_server_counted_unless_thoughts_were_counted_too(
 class Notes:
     """A recorder that writes down what it is told, and how many requests had left by then."""
 
+    session = None
+
     def __init__(self, provider: ScriptedProvider) -> None:
         self.provider = provider
         self.notes: list[tuple[object, ...]] = []
 
-    def begin(self, prompt: Message) -> None:
-        self.notes.append(("begin", prompt, len(self.provider.requests)))
+    def begin(self, talk: Conversation) -> None:
+        self.notes.append(("begin", talk.messages[-1], len(self.provider.requests)))
 
     def text(self, delta: str) -> None:
         self.notes.append(("text", delta))
 
-    def end(self, reply: Message | None, finish_reason: str | None, usage: Usage | None) -> None:
-        self.notes.append(("end", reply, finish_reason, usage))
+    def spent(self, purpose: str, usage: Usage) -> None:
+        self.notes.append(("spent", purpose, usage))
+
+    def end(self, exchange: Exchange | None) -> None:
+        self.notes.append(
+            ("end", exchange and (exchange.reply, exchange.finish_reason, exchange.usage))
+        )
+
+    def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
+        self.notes.append(("keep", talk, pins, drops))
 
 
 def recorded(
@@ -961,7 +971,8 @@ def test_the_recorder_is_told_of_a_whole_turn_in_order() -> None:
         ("begin", user("Hi"), 0),
         ("text", "a"),
         ("text", "b"),
-        ("end", assistant("ab"), "stop", usage),
+        ("spent", "reply", usage),
+        ("end", (assistant("ab"), "stop", usage)),
     ]
 
 
@@ -974,9 +985,9 @@ def test_the_recorder_is_told_how_a_turn_was_cut_short() -> None:
     next(events)
     close(events)
     assert [note for note in notes.notes if note[0] == "end"] == [
-        ("end", assistant("a"), None, None),
-        ("end", None, None, None),
-        ("end", assistant("a"), None, None),
+        ("end", (assistant("a"), None, None)),
+        ("end", None),
+        ("end", (assistant("a"), None, None)),
     ]
 
 

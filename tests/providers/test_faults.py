@@ -2,8 +2,6 @@
 
 import json
 import socket
-import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,7 +30,17 @@ from chatrepl.errors import (
 )
 from chatrepl.providers.azure import AzureProvider
 from chatrepl.providers.openai import OpenAIProvider
-from tests.support.asking import KEY, a_request, ask, dead_url, endpoint, fault, text_of, wire
+from tests.support.asking import (
+    KEY,
+    a_request,
+    ask,
+    dead_url,
+    endpoint,
+    fault,
+    self_signed,
+    text_of,
+    wire,
+)
 from tests.support.loopback import Cut, Loopback, Received, Reply, chunk, fails, says
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -700,21 +708,8 @@ def test_a_server_on_this_machine_is_asked_without_the_proxy(
     assert text_of(ask(provider)) == "You said: Hi"
 
 
-def a_self_signed_server(folder: Path) -> ssl.SSLContext:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"openssl could not make a certificate: {error}")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
 def test_a_certificate_that_nobody_vouches_for_is_not_accepted(tmp_path: Path) -> None:
-    with wire(b"", tls=a_self_signed_server(tmp_path)) as (port, got):
+    with wire(b"", tls=self_signed(tmp_path)) as (port, got):
         error = fault_at(f"https://127.0.0.1:{port}/v1")
     assert type(error) is ConnectionFailedError
     assert "certificate" in error.text

@@ -39,7 +39,10 @@ Part = dict[str, Any] | bytes | float | threading.Event | Cut
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers with: a stream of parts, or a plain body."""
+    """What the server answers with: a stream of parts, or a plain body.
+
+    With status 0 it is a reset before the first byte.
+    """
 
     parts: Iterable[Part] = ()
     status: int = 200
@@ -206,6 +209,9 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, reply: Reply) -> None:
             self.close_connection = True
+            if not reply.status:
+                self._reset()
+                return
             self.send_response(reply.status)
             if reply.body is not None:
                 data = (
@@ -231,9 +237,7 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
                     case threading.Event():
                         part.wait(30)
                     case Cut():
-                        linger = struct.pack("ii", 1, 0)
-                        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                        self.connection.close()
+                        self._reset()
                         return
                     case bytes():
                         self.wfile.write(part)
@@ -242,6 +246,11 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
             if reply.done:
                 self.wfile.write(b"data: [DONE]\n\n")
+
+        def _reset(self) -> None:
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
 
         def log_message(self, format: str, *args: object) -> None:
             pass

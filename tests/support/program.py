@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar, Self
 
 import pexpect
 import pyte
@@ -74,6 +75,8 @@ def run(
 class Terminal:
     """The program in a pseudo-terminal, and the screen that a person would see."""
 
+    command: ClassVar[list[str]] = COMMAND
+
     def __init__(
         self,
         *arguments: str,
@@ -86,15 +89,15 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self.process: pexpect.spawn[bytes] = pexpect.spawn(
-            COMMAND[0],
-            [*COMMAND[1:], *arguments],
+            self.command[0],
+            [*self.command[1:], *arguments],
             env=environment(home, env),
             dimensions=(lines, columns),
             timeout=30,
         )
         self.process.delaybeforesend = None
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -43,7 +43,7 @@ class Paper(Screen):
         """The console under test."""
         return self.console
 
-    def notice(self, line: str) -> None:
+    def say(self, line: str) -> None:
         """Say a line on the same terminal."""
         self.console.print(line)
 

@@ -1,0 +1,48 @@
+"""Session: a conversation saved under an id, as the rest of the program sees it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.tree import Tree
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A saved conversation: `messages` counts what was said on its current branch.
+
+    `provider` and `model` are who answered last.
+    """
+
+    id: str
+    title: str
+    created: "datetime"
+    updated: "datetime"
+    provider: str
+    model: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message in which a search has found something."""
+
+    session: Session
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A whole session: `conversation` is its current branch, `tree` has them all.
+
+    `unsent` is a last message that never got a reply, or empty.
+    """
+
+    session: Session
+    conversation: Conversation
+    tree: Tree
+    unsent: str = ""

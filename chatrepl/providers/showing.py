@@ -1,0 +1,64 @@
+"""Showing requests as they leave, and how they were answered, with the secrets hidden."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+
+from chatrepl.providers.endpoint import Endpoint, is_secret_name
+
+_LONGEST = 2_000
+"""Characters of one text in a request's body; the rest is counted, not shown."""
+
+
+def hooks_for(endpoint: Endpoint) -> dict[str, list[Callable[..., None]]]:
+    """Give the HTTP client's hooks that show everything to the endpoint's log, if it has one."""
+    log = endpoint.log
+    if log is None:
+        return {}
+
+    def leaving(request: httpx2.Request) -> None:
+        log(endpoint.hide(_request(request, endpoint.hide)))
+
+    def come(response: httpx2.Response) -> None:
+        log(endpoint.hide(f"← {response.status_code} {response.reason_phrase}".rstrip()))
+
+    return {"request": [leaving], "response": [come]}
+
+
+def _request(request: httpx2.Request, hide: Callable[[str], str]) -> str:
+    lines = [f"→ {request.method} {request.url}"]
+    for name, value in request.headers.items():
+        lines.append(f"  {name}: {'[hidden]' if is_secret_name(name) else value}")
+    body = request.read()
+    if body:
+        lines.append(_body(body, hide))
+    return "\n".join(lines)
+
+
+def _body(data: bytes, hide: Callable[[str], str]) -> str:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return _shortened(data.decode(errors="replace"), hide)
+    return json.dumps(_readable(body, hide), ensure_ascii=False, indent=2)
+
+
+def _readable(value: Any, hide: Callable[[str], str]) -> Any:
+    """Shorten the texts of a body, and hide the secrets before JSON escapes anything in them."""
+    if isinstance(value, str):
+        return _shortened(value, hide)
+    if isinstance(value, list):
+        return [_readable(part, hide) for part in value]
+    if isinstance(value, dict):
+        return {hide(name): _readable(part, hide) for name, part in value.items()}
+    return value
+
+
+def _shortened(text: str, hide: Callable[[str], str]) -> str:
+    shown = hide(text)
+    if len(shown) <= _LONGEST:
+        return shown
+    size = len(text.encode(errors="replace"))
+    return f"{shown[:_LONGEST]}… ({size:,} bytes in all)"

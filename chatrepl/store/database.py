@@ -1,0 +1,143 @@
+"""The file that sessions are kept in: opened with care, and never destroyed."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chatrepl.errors import StorageError
+from chatrepl.store.migrations import migrate
+
+_PATIENCE = 3.0  # seconds that another program may hold the database for
+
+
+class Database:
+    """A SQLite file that several programs may use at once; opened when it is first needed.
+
+    A damaged one is set aside under another name, which `say` is told, and a new one begun.
+    """
+
+    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
+        self.file = file
+        self._say = say
+        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.RLock()  # the journal is written beside the chat
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection. Raises StorageError."""
+        with self._lock, self._told():
+            yield self._open()
+
+    @contextmanager
+    def writing(self, patience: float = _PATIENCE) -> Iterator[sqlite3.Connection]:
+        """Give the connection in a transaction: all that is done with it is kept, or nothing.
+
+        Waits up to `patience` seconds for another program. Raises StorageError.
+        """
+        with self._lock, self._told():
+            connection = self._open()
+            _patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            try:
+                self._connection = self._connect()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._set_aside()
+                self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        _make_private(self.file)
+        connection = sqlite3.connect(
+            self.file,
+            timeout=0.2,  # C code waits: Ctrl-C is not heard meanwhile
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
+            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), _PATIENCE)
+            _patiently(lambda: migrate(connection, self.file), _PATIENCE)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            damaged = isinstance(error, sqlite3.DatabaseError) and _is_damage(error)
+            if damaged and self._connection is not None:
+                self.close()
+                self._set_aside()
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise StorageError(f"The session database {self.file}: {why}.") from error
+
+    def _set_aside(self) -> None:
+        """Rename a damaged database with all that belongs to it."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        aside = self.file.with_name(f"{self.file.stem}.damaged-{stamp}-{os.getpid()}.db")
+        for end in ("-wal", "-shm", ""):
+            part = self.file.with_name(self.file.name + end)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + end))
+        self._say(
+            f"The session database was damaged. It is kept as {aside}; a new one is begun. "
+            f"To save what is in it: sqlite3 {aside.name} .recover"
+        )
+
+
+def _patiently(act: Callable[[], object], patience: float) -> None:
+    """Try again for a while when another program has locked the database."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            act()
+        except sqlite3.OperationalError as error:
+            locked = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+            if not locked or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _make_private(file: Path) -> None:
+    """Make a file and its folder that only the owner can read, or make them so."""
+    folder = file.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    for path, mode in ((folder, 0o700), (file, 0o600)):
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            path.chmod(mode)

@@ -1,0 +1,152 @@
+"""The tables of the session database, as numbered steps from one format to the next.
+
+A step that has been released is never changed. `PRAGMA user_version` holds the number of steps
+that a database has taken.
+"""
+
+import sqlite3
+
+from chatrepl.errors import StorageError
+
+APPLICATION_ID = 0x63687270
+"""What marks a database as chatrepl's ("chrp"): PRAGMA application_id."""
+
+MIGRATIONS = (
+    """
+    -- A saved conversation. `head` is the end of its current branch; `opening` and `marks` are
+    -- JSON: system message and examples; pins, drops and the note. Times are UTC, ISO 8601.
+    CREATE TABLE session (
+        id TEXT PRIMARY KEY,
+        title TEXT NOT NULL,
+        created TEXT NOT NULL,
+        updated TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        head INTEGER REFERENCES exchange (id) ON DELETE SET NULL,
+        opening TEXT NOT NULL DEFAULT '{}',
+        marks TEXT NOT NULL DEFAULT '{}'
+    ) STRICT;
+    CREATE INDEX session_by_time ON session (updated);
+
+    -- A user message and its reply, after `parent` (NULL: at the beginning). `messages` counts
+    -- those of users and assistants from the beginning up to here. `ended` is NULL while a reply
+    -- streams, and for ever where the program was killed.
+    CREATE TABLE exchange (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+        parent INTEGER REFERENCES exchange (id) ON DELETE CASCADE,
+        begun TEXT NOT NULL,
+        ended TEXT,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        finish_reason TEXT,
+        prompt_tokens INTEGER,
+        completion_tokens INTEGER,
+        cached_tokens INTEGER,
+        reasoning_tokens INTEGER,
+        messages INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX exchange_by_session ON exchange (session);
+    CREATE INDEX exchange_by_parent ON exchange (parent);
+
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY,
+        exchange INTEGER NOT NULL REFERENCES exchange (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        role TEXT NOT NULL,
+        content TEXT NOT NULL,
+        name TEXT,
+        UNIQUE (exchange, position)
+    ) STRICT;
+
+    -- The journal of replies that are still coming: what a killed program leaves behind.
+    CREATE TABLE piece (
+        exchange INTEGER NOT NULL REFERENCES exchange (id) ON DELETE CASCADE,
+        written TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX piece_by_exchange ON piece (exchange);
+
+    -- Every call of a model and what it used: an exchange may take several.
+    CREATE TABLE completion (
+        id INTEGER PRIMARY KEY,
+        exchange INTEGER REFERENCES exchange (id) ON DELETE CASCADE,
+        ended TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX completion_by_exchange ON completion (exchange);
+    CREATE INDEX completion_by_time ON completion (ended);
+
+    -- Trigrams, and not words: Chinese has no blanks, and part of a word finds it.
+    CREATE VIRTUAL TABLE message_text USING fts5 (
+        content, content = 'message', content_rowid = 'id', tokenize = 'trigram'
+    );
+    CREATE TRIGGER message_added AFTER INSERT ON message BEGIN
+        INSERT INTO message_text (rowid, content) VALUES (new.id, new.content);
+    END;
+    CREATE TRIGGER message_removed AFTER DELETE ON message BEGIN
+        INSERT INTO message_text (message_text, rowid, content)
+        VALUES ('delete', old.id, old.content);
+    END;
+    CREATE TRIGGER message_changed AFTER UPDATE OF content ON message BEGIN
+        INSERT INTO message_text (message_text, rowid, content)
+        VALUES ('delete', old.id, old.content);
+        INSERT INTO message_text (rowid, content) VALUES (new.id, new.content);
+    END;
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection, file: object) -> None:
+    """Bring a database to the newest format, all or nothing.
+
+    Raises StorageError for one of a newer format, or of another program.
+    """
+    version = _version(connection, file)
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(_version(connection, file), len(MIGRATIONS)):  # another may have begun
+            for statement in _statements(MIGRATIONS[number]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, file: object) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and application != APPLICATION_ID:
+        text = f"{file} is a database, but not one of chatrepl's."
+        raise StorageError(text, "Move it away, or set CHATREPL_HOME to another folder.")
+    if version > len(MIGRATIONS):
+        raise StorageError(
+            f"{file} was written by a newer chatrepl (format {version}; this one knows "
+            f"{len(MIGRATIONS)}).",
+            "Upgrade chatrepl, or set CHATREPL_HOME to another folder.",
+        )
+    return int(version)
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script into its statements; executescript would end the transaction."""
+    statements, lines = [], ""
+    for line in script.splitlines(keepends=True):
+        lines += line
+        if sqlite3.complete_statement(lines):
+            statements.append(lines)
+            lines = ""
+    return statements

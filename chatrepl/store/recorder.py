@@ -1,0 +1,368 @@
+"""SessionRecorder: keeps a chat as a session, exchange by exchange and while a reply streams."""
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.exchanges import Exchange
+from chatrepl.chat.messages import Message
+from chatrepl.chat.ports import Purpose
+from chatrepl.chat.sessions import Saved
+from chatrepl.chat.usage import Usage
+from chatrepl.errors import StorageError
+from chatrepl.store.database import Database
+from chatrepl.store.sessions import Marks, Opening, PlainMessage, PlainNote, stamp, write_reply
+
+EVERY = 0.5
+"""Seconds between two writings of the journal: more of a reply can't be lost to kill -9."""
+
+_LETTERS = "bcdfghjkmnpqrstvwxz"  # they spell no words
+_TITLE = 60
+
+
+class SessionRecorder:
+    """Keeps a chat as a session, which begins with its first message, or goes on.
+
+    Whatever the database does, the chat goes on: `say` is told once that it is not saved, and
+    once that it is again. What could not be written is written as soon as it can be. `session` is
+    the id, None before there is one; `title` None until there is one.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        say: Callable[[str], None],
+        title: str | None = None,
+    ) -> None:
+        self.session: str | None = None
+        self.title = title
+        self._database = database
+        self._say = say
+        self._failing = False
+        self._rows: dict[int, int] = {}  # of exchanges, by their ids in the tree
+        self._new: list[int] = []  # of these, what this transaction has added
+        self._talk = Conversation()
+        self._spent: list[tuple[Purpose, Usage]] = []
+        self._ends: list[_End] = []  # not written yet
+        self._vain: tuple[int, int] | None = None  # a place, and what was asked there in vain
+        self._kept: tuple[object, ...] = ()
+        self._journal = _Journal(self._write_piece)
+
+    def go_on(self, saved: Saved) -> None:
+        """Go on with a session as it was read from the database."""
+        self.session, self.title = saved.session.id, saved.session.title
+        self._rows = {number: number for number in saved.tree.exchanges}
+
+    def begin(self, talk: Conversation) -> None:
+        """Write the last exchange of a talk, and whatever before it is not written yet."""
+        self._talk, self._spent, self._vain = talk, [], None
+        self._attempt(self._write_talk)
+        self._journal.begin()
+
+    def text(self, delta: str) -> None:
+        """Take a piece of the reply: it is written within a second, by another thread."""
+        self._journal.add(delta)
+
+    def spent(self, purpose: Purpose, usage: Usage) -> None:
+        """Take what a completion used."""
+        self._spent.append((purpose, usage))
+
+    def end(self, exchange: Exchange | None) -> None:
+        """Write how the exchange ended."""
+        self._journal.end()
+        if exchange is None:
+            said = self._talk.exchanges
+            self._vain = (said[-2].id if len(said) > 1 else 0, said[-1].id)
+        else:
+            self._talk = self._talk.with_last(exchange)
+        self._ends.append(_End(self._talk.exchanges[-1], exchange is not None, self._spent))
+        self._attempt(self._write_talk)
+
+    def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
+        """Write where the talk stands, if that has changed."""
+        kept = (talk.head, talk.system, talk.examples, tuple(pins), tuple(drops), talk.note)
+        if self.session is None or kept == self._kept:
+            return
+
+        def write(connection: sqlite3.Connection) -> None:
+            self._write_state(connection, talk, pins, drops)
+
+        if self._attempt(write):
+            self._kept = kept
+
+    def save(self, talk: Conversation) -> None:
+        """Write a whole talk now: a session that begins with what was said elsewhere."""
+        self._talk = talk
+        self._attempt(self._write_talk)
+
+    def rename(self, title: str) -> None:
+        """Give the session a title, at once if it has begun."""
+        self.title = title
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE session SET title = ? WHERE id = ?", (title, self.session))
+
+        if self.session is not None:
+            self._attempt(write)
+
+    def close(self) -> None:
+        """End the thread that writes the journal."""
+        self._journal.close()
+
+    def _attempt(self, write: Callable[[sqlite3.Connection], None]) -> bool:
+        """Write something and what was left over; what goes wrong is said once."""
+        self._new, ends, before = [], len(self._ends), self.session
+        try:
+            with self._database.writing() as connection:
+                if self.session is not None and not _is_there(connection, self.session):
+                    self._forget()  # it was deleted, or the whole database set aside
+                write(connection)
+                for end in self._ends:
+                    self._write_end(connection, end)
+        except BaseException as error:
+            self.session = before
+            for added in self._new:
+                self._rows.pop(added, None)
+            if not isinstance(error, StorageError):
+                raise
+            if not self._failing:
+                hint = error.hint or "What is said is saved as soon as that is possible again."
+                self._say(f"This chat is not saved. {error.text} {hint}")
+            self._failing = True
+            return False
+        del self._ends[:ends]
+        if self._failing:
+            self._failing = False
+            self._say("This chat is saved again.")
+        return True
+
+    def _forget(self) -> None:
+        """Begin the session anew: all that is known of it will be written again."""
+        self.session = None
+        self._rows = {}
+        self._kept = ()
+
+    def _write_talk(self, connection: sqlite3.Connection) -> None:
+        said = self._talk.exchanges
+        if self.session is None:
+            self._write_session(connection)
+        first = len(said)
+        while first and said[first - 1].id not in self._rows:
+            first -= 1
+        before = said[first - 1].id if first else 0
+        for exchange in said[first:]:
+            self._rows[exchange.id] = self._write_exchange(connection, before, exchange)
+            self._new.append(exchange.id)
+            before = exchange.id
+        connection.execute(
+            "UPDATE session SET head = ?, updated = ?, provider = ?, model = ? WHERE id = ?",
+            (self._rows.get(before), stamp(), said[-1].provider, said[-1].model, self.session),
+        )
+
+    def _write_session(self, connection: sqlite3.Connection) -> None:
+        name = "".join(secrets.choice(_LETTERS) for _ in range(6))
+        prompts = (e.prompt for e in self._talk.exchanges if e.prompt is not None)
+        if self.title is None:
+            self.title = title_of(next((prompt.content for prompt in prompts), ""))
+        connection.execute(
+            "INSERT INTO session (id, title, created, updated, provider, model, opening) "
+            "VALUES (?, ?, ?, ?, '', '', ?)",
+            (name, self.title, stamp(), stamp(), _opening(self._talk)),
+        )
+        self.session = name
+
+    def _write_exchange(
+        self, connection: sqlite3.Connection, before: int, exchange: Exchange
+    ) -> int:
+        parent = self._rows.get(before)
+        row = connection.execute("SELECT messages FROM exchange WHERE id = ?", (parent,)).fetchone()
+        spoken = sum(message.role != "system" for message in exchange.messages)
+        added = connection.execute(
+            "INSERT INTO exchange (session, parent, begun, ended, provider, model, finish_reason, "
+            "messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.session,
+                parent,
+                stamp(),
+                stamp() if exchange.reply else None,
+                exchange.provider,
+                exchange.model,
+                exchange.finish_reason,
+                spoken + (row[0] if row else 0),
+            ),
+        ).lastrowid
+        assert added is not None
+        for position, message in enumerate(exchange.messages):
+            connection.execute(
+                "INSERT INTO message (exchange, position, role, content, name) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (added, position, message.role, message.content, message.name),
+            )
+        _write_usage(connection, added, exchange.usage)
+        return added
+
+    def _write_piece(self, text: str) -> bool:
+        try:
+            with self._database.writing(patience=0) as connection:
+                row = self._rows.get(self._talk.head)
+                if row is None:
+                    return True  # it could not be begun: the end will write it whole
+                connection.execute(
+                    "INSERT INTO piece (exchange, written, text) VALUES (?, ?, ?)",
+                    (row, stamp(), text),
+                )
+        except StorageError:
+            return False  # it is tried again with the next one, and the end says it
+        return True
+
+    def _write_end(self, connection: sqlite3.Connection, end: "_End") -> None:
+        exchange, row = end.exchange, self._rows.get(end.exchange.id)
+        if row is None:
+            return  # it is on no path that is saved
+        for purpose, usage in end.spent:
+            connection.execute(
+                "INSERT INTO completion (exchange, ended, purpose, provider, model, prompt_tokens, "
+                "completion_tokens, cached_tokens, reasoning_tokens) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (row, stamp(), purpose, exchange.provider, exchange.model, *_counts(usage)),
+            )
+        if end.answered and exchange.reply is not None:
+            write_reply(connection, row, exchange.reply.content)
+            connection.execute(
+                "UPDATE exchange SET finish_reason = ?, provider = ?, model = ? WHERE id = ?",
+                (exchange.finish_reason, exchange.provider, exchange.model, row),
+            )
+            _write_usage(connection, row, exchange.usage)
+        connection.execute("UPDATE exchange SET ended = ? WHERE id = ?", (stamp(), row))
+
+    def _write_state(
+        self,
+        connection: sqlite3.Connection,
+        talk: Conversation,
+        pins: Sequence[int],
+        drops: Sequence[int],
+    ) -> None:
+        rows, note, head = self._rows, None, talk.head
+        if self._vain is not None and self._vain[0] == head:
+            head = self._vain[1]  # what was asked in vain comes back with the session
+        if talk.note is not None and talk.exchanges[talk.note.end - 1].id in rows:
+            untold = [rows[talk.exchanges[i].id] for i in sorted(talk.note.untold)]
+            upto = rows[talk.exchanges[talk.note.end - 1].id]
+            note = PlainNote(talk.note.text, talk.note.first, upto, untold)
+        marks = Marks(
+            [rows[i] for i in pins if i in rows], [rows[i] for i in drops if i in rows], note
+        )
+        connection.execute(
+            "UPDATE session SET head = ?, opening = ?, marks = ? WHERE id = ?",
+            (rows.get(head), _opening(talk), _json(marks), self.session),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How an exchange ended, and what it used."""
+
+    exchange: Exchange
+    answered: bool
+    spent: list[tuple[Purpose, Usage]]
+
+
+class _Journal:
+    """Writes the pieces of a reply from a thread of its own, a few times a second."""
+
+    def __init__(self, write: Callable[[str], bool]) -> None:
+        self._write = write
+        self._pieces: list[str] = []
+        self._open = False
+        self._wake = threading.Event()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def begin(self) -> None:
+        self._pieces = []
+        self._open = True
+
+    def add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def end(self) -> None:
+        """Write no more of this reply: what is being written will be by the time this returns."""
+        with self._writing:
+            self._open = False
+        self._wake.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self.end()
+
+    def _work(self) -> None:
+        pause = threading.Event()
+        while not self._closed:
+            self._wake.wait()
+            self._wake.clear()
+            with self._writing:
+                count = len(self._pieces)
+                if self._open and count and self._write("".join(self._pieces[:count])):
+                    del self._pieces[:count]
+            pause.wait(EVERY)
+
+
+def title_of(text: str) -> str:
+    """Make a title of a message: the beginning of its first line.
+
+    >>> title_of("\\n  What is   the capital of France?\\nAnd of Spain?")
+    'What is the capital of France?'
+    >>> title_of("")
+    'Untitled'
+    """
+    line = next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "Untitled")
+    if len(line) <= _TITLE:
+        return line
+    cut = line[:_TITLE].rfind(" ")
+    return line[: cut if cut > _TITLE // 2 else _TITLE - 1] + "…"
+
+
+def _is_there(connection: sqlite3.Connection, session: str) -> bool:
+    query = "SELECT 1 FROM session WHERE id = ?"
+    return connection.execute(query, (session,)).fetchone() is not None
+
+
+def _counts(usage: Usage) -> tuple[int, int, int, int]:
+    return (
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.cached_tokens,
+        usage.reasoning_tokens,
+    )
+
+
+def _write_usage(connection: sqlite3.Connection, row: int, usage: Usage | None) -> None:
+    if usage is not None:
+        connection.execute(
+            "UPDATE exchange SET prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, "
+            "reasoning_tokens = ? WHERE id = ?",
+            (*_counts(usage), row),
+        )
+
+
+def _plain(message: Message) -> PlainMessage:
+    return PlainMessage(message.role, message.content, message.name)
+
+
+def _opening(talk: Conversation) -> str:
+    system = _plain(talk.system) if talk.system else None
+    return _json(Opening(system, [_plain(message) for message in talk.examples]))
+
+
+def _json(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,288 @@
+"""Sessions: the saved conversations, listed, found, read and changed."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from chatrepl.chat.conversation import Conversation, Note
+from chatrepl.chat.exchanges import Exchange
+from chatrepl.chat.messages import Message
+from chatrepl.chat.sessions import Hit, Saved, Session
+from chatrepl.chat.tree import Tree
+from chatrepl.chat.usage import Usage
+from chatrepl.errors import SettingsError
+from chatrepl.store.database import Database
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+_ABANDONED = timedelta(minutes=1)  # a reply of which nothing has been written for so long
+_TRIGRAM = 3
+
+_SESSION = """
+    SELECT session.id, title, created, updated, session.provider, session.model,
+           coalesce(exchange.messages, 0)
+    FROM session LEFT JOIN exchange ON exchange.id = session.head
+"""
+
+
+class PlainMessage(msgspec.Struct, omit_defaults=True):
+    """A message as the database has it in JSON."""
+
+    role: str
+    content: str
+    name: str | None = None
+
+
+class Opening(msgspec.Struct, omit_defaults=True):
+    """What stands before the exchanges of a session."""
+
+    system: PlainMessage | None = None
+    examples: list[PlainMessage] = []
+
+
+class PlainNote(msgspec.Struct):
+    """A note, and the exchanges by id up to which it tells."""
+
+    text: str
+    first: int
+    upto: int
+    untold: list[int] = []
+
+
+class Marks(msgspec.Struct, omit_defaults=True):
+    """What the user marked, by the ids of exchanges, and the note."""
+
+    pins: list[int] = []
+    drops: list[int] = []
+    note: PlainNote | None = None
+
+
+class Sessions:
+    """The sessions of a database. Every method may raise StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def all(self, limit: int = -1) -> list[Session]:
+        """List the sessions, newest first."""
+        if not self.database.file.exists():
+            return []
+        self._end_abandoned()
+        with self.database.reading() as connection:
+            order = "ORDER BY updated DESC, session.rowid DESC LIMIT ?"
+            return [_session(row) for row in connection.execute(f"{_SESSION} {order}", (limit,))]
+
+    def search(self, text: str, limit: int = 50) -> list[Hit]:
+        """Find the messages that hold every word of a text, in any case; newest first."""
+        words = text.split()
+        if not words or not self.database.file.exists():
+            return []
+        self._end_abandoned()
+        indexed = [word for word in words if len(word) >= _TRIGRAM]
+        conditions = ["content LIKE ? ESCAPE '\\'" for word in words if len(word) < _TRIGRAM]
+        values: list[object] = [_pattern(word) for word in words if len(word) < _TRIGRAM]
+        if indexed:
+            matching = "SELECT rowid FROM message_text WHERE message_text MATCH ?"
+            conditions.append(f"message.id IN ({matching})")
+            values.append(" ".join('"' + word.replace('"', '""') + '"' for word in indexed))
+        query = f"""
+            SELECT found.role, found.content, listed.*
+            FROM (SELECT message.id, role, content, session FROM message
+                  JOIN exchange ON exchange.id = message.exchange
+                  WHERE {" AND ".join(conditions)} ORDER BY message.id DESC LIMIT ?) AS found
+            JOIN ({_SESSION}) AS listed ON listed.id = found.session
+            ORDER BY found.id DESC
+        """  # noqa: S608 - only placeholders are put together
+        with self.database.reading() as connection:
+            rows = connection.execute(query, (*values, limit)).fetchall()
+        return [Hit(_session(row[2:]), row[0], row[1]) for row in rows]
+
+    def find(self, name: str) -> list[Session]:
+        """Find the sessions that a person may mean, the likeliest first.
+
+        By id, or else the beginning of one, or else words of the title, or else of a message.
+        Raises SettingsError if there is none.
+        """
+        sessions = self.all()
+        word = name.strip().lower()
+        chosen = [s for s in sessions if s.id == word]
+        chosen = chosen or [s for s in sessions if len(word) >= _TRIGRAM and s.id.startswith(word)]
+        chosen = chosen or [s for s in sessions if word and word in s.title.lower()]
+        chosen = chosen or list({hit.session.id: hit.session for hit in self.search(name)}.values())
+        if chosen:
+            return chosen
+        text = f"There is no session '{name}'." if sessions else "There is no session yet."
+        raise SettingsError(text, "chatrepl sessions lists them." if sessions else "")
+
+    def load(self, name: str) -> Saved:
+        """Read a session by its id, with all its branches. Raises SettingsError if it is gone."""
+        self._end_abandoned()
+        with self.database.reading() as connection:
+            row = connection.execute(f"{_SESSION} WHERE session.id = ?", (name,)).fetchone()
+            if row is None:
+                raise SettingsError(f"There is no session '{name}'.")
+            head, opening, marks = connection.execute(
+                "SELECT head, opening, marks FROM session WHERE id = ?", (name,)
+            ).fetchone()
+            exchanges, parents = _exchanges(connection, name)
+        tree, unsent = _grow(exchanges, parents, head or 0)
+        last = head if head in tree.exchanges else parents.get(head, 0)
+        talk = _begin(_decoded(opening, Opening))
+        plain = _decoded(marks, Marks)
+        tree.marked(*([i for i in ids if i in tree.exchanges] for ids in (plain.pins, plain.drops)))
+        talk = tree.follow(talk, last)
+        return Saved(_session(row), _noted(talk, plain.note), tree, unsent or "")
+
+    def rename(self, name: str, title: str) -> None:
+        """Give a session another title."""
+        with self.database.writing() as connection:
+            connection.execute("UPDATE session SET title = ? WHERE id = ?", (title, name))
+
+    def remove(self, name: str) -> None:
+        """Delete a session and all its branches."""
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM session WHERE id = ?", (name,))
+
+    def _end_abandoned(self) -> None:
+        """Make replies of the pieces that killed programs have left."""
+        before = stamp(datetime.now(UTC) - _ABANDONED)
+        found = "SELECT exchange FROM piece GROUP BY exchange HAVING max(written) < ?"
+        with self.database.reading() as connection:
+            if connection.execute(found, (before,)).fetchone() is None:
+                return
+        with self.database.writing() as connection:
+            for (exchange,) in connection.execute(found, (before,)).fetchall():
+                text = "".join(_pieces(connection, exchange))
+                write_reply(connection, exchange, text, goes_on=True)
+                connection.execute(
+                    "UPDATE exchange SET ended = ? WHERE id = ?", (stamp(), exchange)
+                )
+
+
+def stamp(time: datetime | None = None) -> str:
+    """Write a time, by default now, as the database has it."""
+    time = time or datetime.now(UTC)
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def write_reply(
+    connection: sqlite3.Connection, exchange: int, text: str, *, goes_on: bool = False
+) -> None:
+    """Write the reply of an exchange in the place of its journal, or append what came to it."""
+    last = connection.execute(
+        "SELECT position, role, content FROM message WHERE exchange = ? "
+        "ORDER BY position DESC LIMIT 1",
+        (exchange,),
+    ).fetchone()
+    position, role, before = last or (-1, "", "")
+    if role == "assistant":
+        text = before + text if goes_on else text
+        connection.execute(
+            "UPDATE message SET content = ? WHERE exchange = ? AND position = ?",
+            (text, exchange, position),
+        )
+    else:
+        connection.execute(
+            "INSERT INTO message (exchange, position, role, content) VALUES (?, ?, ?, ?)",
+            (exchange, position + 1, "assistant", text),
+        )
+        connection.execute("UPDATE exchange SET messages = messages + 1 WHERE id = ?", (exchange,))
+    connection.execute("DELETE FROM piece WHERE exchange = ?", (exchange,))
+
+
+def _session(row: Iterable[Any]) -> Session:
+    name, title, created, updated, provider, model, messages = row
+    begun, changed = datetime.fromisoformat(created), datetime.fromisoformat(updated)
+    return Session(name, title, begun, changed, provider, model, messages)
+
+
+def _pattern(word: str) -> str:
+    for special in "\\%_":
+        word = word.replace(special, f"\\{special}")
+    return f"%{word}%"
+
+
+def _pieces(connection: sqlite3.Connection, exchange: int) -> Iterator[str]:
+    query = "SELECT text FROM piece WHERE exchange = ? ORDER BY rowid"
+    return (text for (text,) in connection.execute(query, (exchange,)))
+
+
+def _exchanges(
+    connection: sqlite3.Connection, session: str
+) -> tuple[dict[int, Exchange], dict[int, int]]:
+    """Read the exchanges of a session by id, and what each of them follows."""
+    messages: dict[int, list[Message]] = {}
+    for exchange, role, content, name in connection.execute(
+        "SELECT exchange, role, content, message.name FROM message "
+        "JOIN exchange ON exchange.id = exchange WHERE session = ? ORDER BY exchange, position",
+        (session,),
+    ):
+        messages.setdefault(exchange, []).append(Message(role, content, name))
+    exchanges, parents = {}, {}
+    for row in connection.execute(
+        "SELECT * FROM exchange WHERE session = ? ORDER BY id", (session,)
+    ):
+        number = row[0]
+        said = messages.get(number, [])
+        if late := "".join(_pieces(connection, number)):  # a reply that is still coming, or was
+            begun = said.pop().content if said and said[-1].role == "assistant" else ""
+            said.append(Message("assistant", begun + late))
+        if said:
+            exchanges[number] = _exchange(row, said)
+            parents[number] = row[2] or 0
+    return exchanges, parents
+
+
+def _exchange(row: tuple[Any, ...], messages: list[Message]) -> Exchange:
+    number, _, _, _, _, provider, model, finish_reason, *counts, _ = row
+    usage = None if counts[0] is None else Usage(*counts)
+    return Exchange(tuple(messages), finish_reason, usage, model, provider, number)
+
+
+def _grow(
+    exchanges: Mapping[int, Exchange], parents: Mapping[int, int], head: int
+) -> tuple[Tree, str | None]:
+    """Put the exchanges together; give the text of the last one if it never got a reply.
+
+    What was asked in vain elsewhere is no branch.
+    """
+    followed = set(parents.values())
+    tree = Tree()
+    unsent = None
+    for number, exchange in exchanges.items():
+        if exchange.reply is None and number not in followed:
+            if number == head:
+                unsent = exchange.messages[-1].content
+        elif not parents[number] or parents[number] in tree.exchanges:
+            tree.put(parents[number], exchange)
+    return tree, unsent
+
+
+def _begin(opening: Opening) -> Conversation:
+    system = _message(opening.system) if opening.system else None
+    return Conversation(system, tuple(map(_message, opening.examples)))
+
+
+def _message(plain: PlainMessage) -> Message:
+    role: Any = plain.role
+    return Message(role, plain.content, plain.name)
+
+
+def _noted(talk: Conversation, note: PlainNote | None) -> Conversation:
+    """Give a conversation the note that was made of it, if it is on this branch."""
+    place = {exchange.id: index for index, exchange in enumerate(talk.exchanges)}
+    if note is None or note.upto not in place:
+        return talk
+    untold = frozenset(place[i] for i in note.untold if i in place)
+    return replace(talk, note=Note(note.text, note.first, place[note.upto] + 1, untold))
+
+
+def _decoded(plain: str, shape: type[_T]) -> _T:
+    """Read JSON of our own; what somebody else made of it counts as nothing."""
+    try:
+        return msgspec.json.decode(plain, type=shape)
+    except msgspec.MsgspecError:
+        return shape()

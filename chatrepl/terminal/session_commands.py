@@ -1,0 +1,193 @@
+"""The slash commands about sessions and their branches."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatrepl.errors import SettingsError
+from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.window_commands import exchange_at, members
+
+if TYPE_CHECKING:
+    from chatrepl.terminal.repl import Repl
+
+_SOME = 20  # sessions, in a list that nobody asked to be longer
+
+
+def sessions(repl: "Repl", argument: str) -> None:
+    """List the newest sessions, or those with a text in their title."""
+    from chatrepl.terminal.sessions import show_list  # noqa: PLC0415 - imports rich
+
+    found = [s for s in repl.host.sessions.all() if argument.lower() in s.title.lower()]
+    if not found:
+        repl.screen.notice(f"no session has '{argument}' in its title" if argument else "none yet")
+        return
+    show_list(found[:_SOME], repl.screen)
+    if len(found) > _SOME:
+        repl.screen.notice(f"and {len(found) - _SOME:,} more; chatrepl sessions lists them all")
+
+
+def search(repl: "Repl", argument: str) -> None:
+    """Find messages in all sessions."""
+    from chatrepl.terminal.sessions import show_hits  # noqa: PLC0415 - imports rich
+
+    if not argument:
+        raise SettingsError("Search for what?", "/search TEXT finds the messages that hold it.")
+    hits = repl.host.sessions.search(argument, _SOME)
+    if hits:
+        show_hits(hits, argument, repl.screen)
+    else:
+        repl.screen.notice(f"no message holds '{argument}'")
+
+
+def resume(repl: "Repl", argument: str) -> None:
+    """Go on with a saved session."""
+    if not argument:
+        raise SettingsError("Which session?", "/sessions lists them: /resume ID, or words of it.")
+    repl.show_where(repl.host.open_session(repl.chat, argument))
+
+
+def new(repl: "Repl", _: str) -> None:
+    """Begin a new session."""
+    repl.host.new_session(repl.chat)
+    repl.screen.notice("a new conversation")
+
+
+def fork(repl: "Repl", _: str) -> None:
+    """Go on in a session of its own."""
+    repl.host.fork_session(repl.chat)
+    name = repl.chat.recorder.session
+    repl.screen.notice(f"a session of its own from here on{f': {name}' if name else ''}")
+
+
+def title(repl: "Repl", argument: str) -> None:
+    """Show or set the session's title."""
+    now = repl.host.title(" ".join(argument.split()))
+    if now is None:
+        repl.screen.notice("this chat is not saved (--no-save)")
+    else:
+        repl.screen.notice(f"title: {now}" if now else "no title yet: the first message gives it")
+
+
+def export(repl: "Repl", argument: str) -> None:
+    """Write the conversation into a file."""
+    if not argument:
+        raise SettingsError("Into which file?", "/export talk.html, talk.md or talk.json")
+    repl.host.export(repl.chat, Path(argument))
+    repl.screen.notice(f"written to {argument}")
+
+
+def retry(repl: "Repl", _: str) -> None:
+    """Ask for another reply."""
+    exchanges = repl.chat.conversation.exchanges
+    if not exchanges or exchanges[-1].prompt is None:
+        repl.screen.notice("nothing to ask again")
+        return
+    repl.retry()
+
+
+def go_on(repl: "Repl", _: str) -> None:
+    """Go on with a reply that was cut off."""
+    exchanges = repl.chat.conversation.exchanges
+    if not exchanges or exchanges[-1].reply is None or exchanges[-1].is_whole:
+        repl.screen.notice("the last reply was not cut off: nothing to go on with")
+        return
+    repl.go_on()
+
+
+def edit(repl: "Repl", argument: str) -> None:
+    """Step back to before a message, which comes to the prompt to be changed."""
+    chat = repl.chat
+    exchange = exchange_at(repl, argument)
+    said = chat.conversation.exchanges
+    prompt = said[exchange].prompt
+    if prompt is None:
+        raise SettingsError(f"Message {argument} answers no message of yours.")
+    which = members(repl, exchange)
+    chat.go_to(said[exchange - 1].id if exchange else 0)
+    repl.prefill = prompt.content
+    repl.screen.notice(f"back to before {which}, which stay as a branch; /redo goes forward again")
+
+
+def undo(repl: "Repl", _: str) -> None:
+    """Step back by one exchange."""
+    chat = repl.chat
+    said = chat.conversation.exchanges
+    if not said:
+        repl.screen.notice("nothing to undo")
+        return
+    chat.go_to(said[-2].id if len(said) > 1 else 0)
+    repl.prefill = said[-1].prompt.content if said[-1].prompt else ""
+    repl.screen.notice("one exchange back; its message is at the prompt, /redo goes forward again")
+
+
+def redo(repl: "Repl", _: str) -> None:
+    """Step forward by one exchange."""
+    chat = repl.chat
+    onward = chat.tree.onward(chat.conversation.head)
+    if onward is None:
+        repl.screen.notice("nothing to redo")
+        return
+    chat.go_to(onward)
+    last = len(chat.conversation.exchanges) - 1
+    repl.screen.notice(f"forward again: {members(repl, last)}")
+
+
+def branch(repl: "Repl", argument: str) -> None:
+    """List the branches, or switch to one."""
+    from rich.text import Text  # noqa: PLC0415
+
+    chat = repl.chat
+    leaves = chat.tree.leaves()
+    if argument:
+        if not (argument.isdecimal() and 1 <= int(argument) <= len(leaves)):
+            known = f"there are 1 to {len(leaves):,}" if leaves else "nothing has been said yet"
+            raise SettingsError(f"There is no branch {argument}: {known}.", "/branch lists them.")
+        chat.go_to(leaves[int(argument) - 1])
+        repl.show_last()
+        return
+    if not leaves:
+        repl.screen.notice("nothing has been said yet")
+    for number, name, words in _branches(repl):
+        here = "*" if name else " "
+        line = Text.assemble((f"{here} {number:>2}", "bold"), "  ", clean(words))
+        line.truncate(repl.screen.out.width, overflow="ellipsis")
+        repl.screen.out.print(line)
+
+
+def _branches(repl: "Repl") -> Iterable[tuple[str, bool, str]]:
+    """Give each branch: its number, whether it is the current one, and where it parts."""
+    from chatrepl.terminal.sessions import placed  # noqa: PLC0415 - imports rich
+
+    chat = repl.chat
+    tree = chat.tree
+    current = tree.tip(chat.conversation.head)
+    for number, leaf in enumerate(tree.leaves(), 1):
+        path = tree.path(leaf)
+        forked = [e for e in path if len(tree.siblings(e.id)) > 1]
+        parts = (forked or path)[-1]
+        messages = sum(len(each.messages) for each in path)
+        said = " → ".join(_beginning(message.content) for message in parts.messages)
+        place = placed(*tree.place(parts.id))
+        words = "  ".join(part for part in (place, f"{messages} messages", said) if part)
+        yield str(number), leaf == current, words
+
+
+def _beginning(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 30 else line[:29] + "…"
+
+
+def session_names(repl: "Repl") -> Iterable[tuple[str, str]]:
+    """List the newest sessions for completion."""
+    now = datetime.now(UTC)
+    from chatrepl.terminal.sessions import ago  # noqa: PLC0415 - imports rich
+
+    for each in repl.host.sessions.all(limit=50):
+        yield each.id, f"{clean(each.title)[:50]}, {ago(each.updated, now)}"
+
+
+def branch_numbers(repl: "Repl") -> Iterable[tuple[str, str]]:
+    """List the branches for completion."""
+    return [(number, clean(words)) for number, _, words in _branches(repl)]
