@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "crash": {"errors"},
     "fetch": {"errors", "paths", "providers", "terminal"},
     "app": {*ROOMS, "config", "crash", "errors", "paths", "settings"},
-    "cli": {"app", "crash", "errors", "paths", "settings", "terminal", "__init__"},
+    "cli": {"app", "cli_sessions", "crash", "errors", "paths", "settings", "terminal", "__init__"},
+    "cli_sessions": {"chat", "errors", "paths", "store", "terminal"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -43,7 +44,7 @@ HOMES = {
     "rich": (("terminal",), False),
     "markdown_it": (("terminal", "store.export"), False),
     "pygments": (("store.export",), False),
-    "typer": (("cli",), False),
+    "typer": (("cli", "cli_sessions"), False),
     "platformdirs": (("paths",), False),
     "msgspec": (("config", "providers", "settings", "app", "store"), False),
     "tiktoken": (("chat.tokens",), True),

@@ -110,9 +110,10 @@ def is_unknown_model(error: ChatreplError) -> bool:
 
 def nearest_models(model: str, served: Sequence[Served]) -> str:
     """Name the models that the server does have, the nearest first; "" if that is of no help."""
-    names = {one.name.lower(): _printable(one.name) for one in served[:_MANY]}
+    shown = (_printable(one.name) for one in served[:_MANY])
+    names = {name.lower(): name for name in shown}
     wanted = model.lower()
-    if not names or wanted in names:
+    if not names or names.get(wanted) == model:
         return ""
     near = difflib.get_close_matches(wanted, names, 1)
     known = [names[name] for name in difflib.get_close_matches(wanted, names, 3, cutoff=0)]

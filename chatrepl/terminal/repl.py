@@ -152,9 +152,11 @@ class Repl:
 
     def go_on(self) -> None:
         """Go on with the last reply: the block in which it was cut off is shown again, whole."""
-        reply = self.chat.conversation.exchanges[-1].reply
-        assert reply is not None
-        self.answer(self.chat.go_on(), "", open_block(reply.content))
+        again = True
+        while again:
+            reply = self.chat.conversation.exchanges[-1].reply
+            assert reply is not None
+            again = self.answer(self.chat.go_on(), "", open_block(reply.content))
 
     def show_where(self, saved: Saved) -> None:
         """Show where a session stands that is gone on with."""

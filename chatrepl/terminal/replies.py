@@ -48,7 +48,9 @@ class PlainReply:
         self._write(self._sanitizer.feed(piece) if self._sanitizer is not None else piece)
 
     def notice(self, line: str) -> None:
-        """Say a line on standard error."""
+        """Say a line on standard error; on a terminal it begins a line of its own."""
+        if self._screen.on_terminal and self._last != "\n":
+            self._write("\n")
         self._screen.notice(line)
 
     def _write(self, text: str) -> None:

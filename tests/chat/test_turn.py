@@ -149,7 +149,9 @@ def test_a_reply_that_is_stopped_is_kept_as_far_as_it_came() -> None:
     assert [next(events), next(events)] == [TextDelta("Hello"), TextDelta(" there,")]
     close(events)
     exchange = chat.conversation.exchanges[-1]
-    assert exchange == Exchange((user("Hi"), assistant("Hello there,")), None, None, "gpt-4", "scripted")
+    assert exchange == Exchange(
+        (user("Hi"), assistant("Hello there,")), None, None, "gpt-4", "scripted"
+    )
     list(chat.say("Go on"))
     assert asked(provider.requests[-1]) == ["Hi", "Hello there,", "Go on"]
 
@@ -202,7 +204,9 @@ def test_a_reply_that_an_error_cuts_is_kept_as_interrupted() -> None:
     chat = chat_with(ScriptedProvider([TextDelta("Half a"), CUT]))
     with pytest.raises(StreamInterruptedError):
         list(chat.say("Hi"))
-    assert chat.conversation.exchanges[-1] == Exchange((user("Hi"), assistant("Half a")), None, None, "gpt-4", "scripted")
+    assert chat.conversation.exchanges[-1] == Exchange(
+        (user("Hi"), assistant("Half a")), None, None, "gpt-4", "scripted"
+    )
 
 
 def test_a_reply_without_text_leaves_the_conversation_as_it_was() -> None:
@@ -1009,3 +1013,155 @@ def test_an_error_that_is_no_overflow_is_not_sent_again() -> None:
     with pytest.raises(RateLimitError):
         list(chat_with(provider).say("Hi"))
     assert len(provider.requests) == 1
+
+
+# Another reply, another path, and a reply that goes on.
+
+
+def test_another_reply_is_a_sibling_of_the_one_before() -> None:
+    chat = chat_with(ScriptedProvider("One", "Two", "Three"), talk(1))
+    list(chat.say("Hi"))
+    first = chat.conversation
+    list(chat.retry())
+    list(chat.retry())
+    head = chat.conversation.head
+    said = [chat.tree.exchanges[each].reply for each in chat.tree.siblings(head)]
+    assert said == [assistant("One"), assistant("Two"), assistant("Three")]
+    assert chat.tree.place(head) == (3, 3)
+    assert chat.conversation.messages == (*first.messages[:-1], assistant("Three"))
+
+
+def test_another_reply_is_asked_for_without_the_one_before() -> None:
+    provider = ScriptedProvider("One", "Two")
+    chat = chat_with(provider, talk(1))
+    list(chat.say("Hi"))
+    list(chat.retry())
+    assert provider.requests[0].messages == provider.requests[1].messages
+
+
+def test_when_no_other_reply_comes_the_one_that_is_there_stays() -> None:
+    chat = chat_with(ScriptedProvider("One", [CUT]))
+    list(chat.say("Hi"))
+    before = chat.conversation
+    with pytest.raises(StreamInterruptedError):
+        list(chat.retry())
+    assert chat.conversation == before
+    assert chat.tree.leaves() == [before.head]
+
+
+def test_going_to_another_path_makes_it_what_is_sent() -> None:
+    provider = ScriptedProvider("One", "Two", "Three")
+    chat = chat_with(provider, Conversation(SYSTEM))
+    list(chat.say("Hi"))
+    first = chat.conversation.head
+    list(chat.retry())
+    chat.go_to(first)
+    list(chat.say("So?"))
+    assert asked(provider.requests[-1]) == ["Be kind.", "Hi", "One", "So?"]
+    chat.go_to(0)
+    assert chat.conversation == Conversation(SYSTEM)
+
+
+def test_what_is_pinned_or_dropped_stays_so_when_another_reply_is_asked_for() -> None:
+    chat = chat_with(ScriptedProvider("One", "Two"), talk(1))
+    list(chat.say("Hi"))
+    first = chat.conversation.head
+    chat.conversation = chat.conversation.dropped(1)
+    list(chat.retry())
+    chat.go_to(first)
+    assert chat.conversation.drops == (1,)
+
+
+def cut_off(*more: str | Iterable[Line], reason: str | None = "length") -> ScriptedProvider:
+    """A provider whose first reply is cut off in the middle of a word."""
+    usage = UsageReport(Usage(10, 4, 2, 1))
+    return ScriptedProvider([TextDelta("Half a sen"), usage, Finished(reason)], *more)
+
+
+def test_what_goes_on_is_appended_without_a_seam() -> None:
+    chat = chat_with(cut_off("tence."))
+    list(chat.say("Hi"))
+    head = chat.conversation.head
+    list(chat.go_on())
+    (exchange,) = chat.conversation.exchanges
+    assert exchange.messages == (user("Hi"), assistant("Half a sentence."))
+    assert (exchange.id, exchange.finish_reason, exchange.is_whole) == (head, "stop", True)
+    assert chat.tree.leaves() == [head]
+    assert chat.tree.exchanges[head] == exchange
+
+
+def test_what_goes_on_costs_what_both_requests_cost() -> None:
+    more: list[Line] = [TextDelta("tence."), UsageReport(Usage(30, 3)), Finished("stop")]
+    chat = chat_with(cut_off(more))
+    list(chat.say("Hi"))
+    list(chat.go_on())
+    assert chat.conversation.exchanges[0].usage == Usage(40, 7, 2, 1)
+    assert chat.usage == Usage(40, 7, 2, 1)
+
+
+def test_the_instruction_to_go_on_is_sent_and_not_kept() -> None:
+    provider = cut_off("tence.", "Fine")
+    chat = chat_with(provider, Conversation(SYSTEM))
+    list(chat.say("Hi"))
+    list(chat.go_on())
+    *before, instruction = provider.requests[1].messages
+    assert before == [SYSTEM, user("Hi"), assistant("Half a sen")]
+    assert instruction.role == "user"
+    list(chat.say("So?"))
+    assert asked(provider.requests[2]) == ["Be kind.", "Hi", "Half a sentence.", "So?"]
+    assert instruction not in chat.conversation.messages
+
+
+@pytest.mark.parametrize("reason", ["length", None])
+def test_a_reply_may_be_cut_off_again_and_go_on_again(reason: str | None) -> None:
+    more: list[Line] = [TextDelta("ten"), Finished("length")]
+    chat = chat_with(cut_off(more, "ce.", reason=reason))
+    list(chat.say("Hi"))
+    list(chat.go_on())
+    assert not chat.conversation.exchanges[0].is_whole
+    list(chat.go_on())
+    assert chat.conversation.messages[-1] == assistant("Half a sentence.")
+    assert chat.conversation.exchanges[0].is_whole
+
+
+def test_what_came_before_what_goes_on_was_cut_is_kept() -> None:
+    chat = chat_with(cut_off([TextDelta("ten"), CUT], "ce, and more"))
+    list(chat.say("Hi"))
+    with pytest.raises(StreamInterruptedError):
+        list(chat.go_on())
+    assert chat.conversation.messages[-1] == assistant("Half a senten")
+    assert chat.conversation.exchanges[0].finish_reason is None
+    events = chat.go_on()
+    next(events)
+    close(events)
+    assert chat.conversation.messages[-1] == assistant("Half a sentence,")
+
+
+def test_when_nothing_goes_on_the_reply_is_as_it_was() -> None:
+    chat = chat_with(cut_off([CUT]))
+    list(chat.say("Hi"))
+    before = chat.conversation
+    with pytest.raises(StreamInterruptedError):
+        list(chat.go_on())
+    assert chat.conversation == before
+    assert chat.conversation.exchanges[0].finish_reason == "length"
+
+
+def test_a_reply_goes_on_after_the_connection_was_cut() -> None:
+    chat = chat_with(ScriptedProvider([TextDelta("Half a sen"), CUT], "tence."))
+    with pytest.raises(StreamInterruptedError):
+        list(chat.say("Hi"))
+    list(chat.go_on())
+    assert chat.conversation.messages[-1] == assistant("Half a sentence.")
+
+
+def test_the_recorder_is_told_of_the_exchange_that_goes_on() -> None:
+    cut: list[Line] = [TextDelta("Half a sen"), Finished("length")]
+    chat, notes = recorded(cut, "tence.")
+    list(chat.say("Hi"))
+    list(chat.go_on())
+    assert notes.notes[3:] == [
+        ("begin", assistant("Half a sen"), 1),
+        ("text", "tence."),
+        ("end", (assistant("Half a sentence."), "stop", None)),
+    ]

@@ -4,11 +4,14 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +32,7 @@ from chatrepl.errors import (
     UnsupportedParameterError,
 )
 from chatrepl.providers.azure import AzureProvider
+from chatrepl.providers.faults import _retry_after
 from chatrepl.providers.openai import OpenAIProvider
 from tests.support.asking import (
     KEY,
@@ -124,6 +128,76 @@ def test_a_model_that_the_server_does_not_know_is_named(
 ) -> None:
     server.then(fails(404, "No such model."))
     assert "'gpt-4'" in fault(provider).text
+
+
+def models(*names: str) -> dict[str, Any]:
+    return {"data": [{"id": name} for name in names]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered", "hint"),
+    [
+        (
+            "gpt-4oo",
+            ["whisper", "gpt-4o", "gpt-4o-mini", "tts", "gpt-4"],
+            "Did you mean 'gpt-4o'? Known: gpt-4o, gpt-4, gpt-4o-mini …",
+        ),
+        ("gpt4", ["gpt-4"], "Did you mean 'gpt-4'? Known: gpt-4"),
+        ("LLAMA3", ["Llama-3"], "Did you mean 'Llama-3'? Known: Llama-3"),
+        ("GPT-4", ["gpt-4"], "Did you mean 'gpt-4'? Known: gpt-4"),
+        ("xyz", ["gpt-4"], "Set another model with -m. Known: gpt-4"),
+        ("gpt-5", ["gpt-4\n\x1b[2J\u202e"], "Did you mean 'gpt-4[2J'? Known: gpt-4[2J"),
+    ],
+)
+def test_a_model_that_is_not_there_brings_the_nearest_that_are(
+    server: Loopback, provider: OpenAIProvider, asked: str, offered: list[str], hint: str
+) -> None:
+    server.tells["/v1/models"] = models(*offered)
+    server.then(fails(404, "No such model."))
+    error = fault(provider, a_request(model=asked))
+    assert f"'{asked}'" in error.text
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        models(),
+        models("gpt-4"),  # it is there, so that is not what is wrong
+        fails(500, "No list."),
+        Reply(body=b"<html>"),
+        Reply(status=0),
+        {"data": [{"id": KEY}]},
+    ],
+    ids=["none", "the same", "an error", "a page", "a reset", "the key"],
+)
+def test_a_list_that_is_of_no_help_hides_nothing(
+    server: Loopback, provider: OpenAIProvider, told: Reply | dict[str, Any]
+) -> None:
+    server.tells["/v1/models"] = told
+    server.then(fails(404, "No such model."))
+    error = fault(provider)
+    assert "No such model." in error.text
+    assert "-m" in error.hint
+
+
+def test_a_very_long_list_of_very_long_names_is_kept_short(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    server.tells["/v1/models"] = models(*(f"{n}{'x' * 1_000}" for n in range(3_000)))
+    server.then(fails(404, "No such model."))
+    assert len(fault(provider).hint) < 300
+
+
+def test_azures_deployments_are_named_from_the_config_file(server: Loopback) -> None:
+    server.then(*[fails(404, "No deployment.", code="DeploymentNotFound")] * 2)
+    asked = endpoint(server.root)
+    with closing(AzureProvider(asked, "v", {"gpt-4o": "ours", "gpt-4": "old"})) as provider:
+        hint = fault(provider, a_request(model="gpt-4oo")).hint
+        assert hint == "Did you mean 'gpt-4o'? Known: gpt-4o, gpt-4"
+        # The name is right, the deployment it stands for is not.
+        assert "deployment" in fault(provider, a_request(model="gpt-4o")).hint
+    assert server.asked == []
 
 
 @pytest.mark.parametrize(
@@ -585,6 +659,49 @@ def test_the_wait_that_the_server_asks_for_is_read(
     assert fault(provider).retry_after == wait
 
 
+@pytest.mark.parametrize(("ahead", "least", "most"), [(30, 20, 30), (-30, 0, 0), (0, 0, 0)])
+@pytest.mark.parametrize("ms", [{}, {"retry-after-ms": "x"}])
+def test_the_wait_may_end_at_a_date(
+    server: Loopback,
+    provider: OpenAIProvider,
+    ahead: int,
+    least: float,
+    most: float,
+    ms: dict[str, str],
+) -> None:
+    date = formatdate(time.time() + ahead, usegmt=True)
+    server.then(fails(429, "Later.", headers={"retry-after": date, **ms}))
+    wait = fault(provider).retry_after
+    assert wait is not None
+    assert least <= wait <= most
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 -0000",
+    ],
+)
+def test_each_way_to_write_a_date_that_is_past_is_no_wait(
+    server: Loopback, provider: OpenAIProvider, date: str
+) -> None:
+    server.then(fails(503, "Later.", headers={"retry-after": date}))
+    assert fault(provider).retry_after == 0
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+    | st.from_regex(r"(Mon, )?\d{1,3} (Jan|Foo) \d{1,6} \d{1,3}:\d\d(:\d\d)? [-+]?\w{1,9}")
+)
+def test_a_date_that_is_none_does_no_harm(header: str) -> None:
+    wait = _retry_after(httpx2.Headers({b"retry-after": header.encode()}))
+    assert wait is None or wait >= 0
+
+
 CODES = ["unsupported_value", "context_length_exceeded", "content_filter"]
 ODD: st.SearchStrategy[object] = st.one_of(
     st.none(),
@@ -920,6 +1037,24 @@ def test_a_redirect_to_another_server_does_not_carry_the_key(server: Loopback, a
             fault(provider)
     assert len(server.requests) == 1
     assert KEY.encode() not in b"".join(got)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("asks", ["a reply", "the models"])
+def test_no_redirect_to_another_server_is_followed(
+    server: Loopback, provider: OpenAIProvider, status: int, asks: str
+) -> None:
+    with wire(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") as (port, got):
+        # Another name of the same machine is another host to every client.
+        elsewhere = f"http://localhost:{port}/v1/chat/completions"
+        answer = Reply(status=status, body={}, headers={"location": elsewhere})
+        server.then(answer)
+        server.tells["/v1/models"] = answer
+        with pytest.raises(BadReplyError) as caught:
+            ask(provider) if asks == "a reply" else provider.served()
+    assert got == []
+    assert f"redirects to {elsewhere}" in caught.value.text
+    assert "base_url" in caught.value.hint
 
 
 def test_a_redirect_to_another_server_does_not_carry_the_users_headers(server: Loopback) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,26 +54,6 @@ def full_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/v1"
 
 
-@pytest.mark.parametrize("nowhere", [mute_url, full_url])
-def test_while_connecting(home: Path, nowhere: Callable[[], "Iterator[str]"]) -> None:
-    with nowhere() as url:  # type: ignore[attr-defined]  # they are context managers
-        flags = ("--base-url", url, "-m", "gpt-4")
-        with Terminal(*flags, home=home) as terminal:
-            terminal.wait_for_prompt()
-            terminal.say("hello")
-            terminal.read(0.7)
-            assert interrupt(terminal) < AT_ONCE
-            assert_text_is_back(terminal, "hello")
-        program = subprocess.Popen(
-            [*COMMAND, *flags, "hello"],
-            env=environment(home),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert ending(program, after=1.5) < 2 * AT_ONCE
-
-
 def ending(program: "subprocess.Popen[bytes]", after: float = 0.0) -> float:
     """Interrupt a one-shot, and give how long it takes to be gone."""
     time.sleep(after)
@@ -86,14 +66,27 @@ def ending(program: "subprocess.Popen[bytes]", after: float = 0.0) -> float:
     return took
 
 
-def one_shot(home: Path, server: Loopback) -> "subprocess.Popen[bytes]":
+def one_shot(home: Path, base_url: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [*COMMAND, "--base-url", server.base_url, "-m", "gpt-4", "hello"],
+        [*COMMAND, "--base-url", base_url, "-m", "gpt-4", "hello"],
         env=environment(home),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+@pytest.mark.parametrize("nowhere", [mute_url, full_url])
+def test_while_connecting(home: Path, nowhere: Callable[[], AbstractContextManager[str]]) -> None:
+    with nowhere() as url:
+        with Terminal("--base-url", url, "-m", "gpt-4", home=home) as terminal:
+            terminal.wait_for_prompt()
+            terminal.say("hello")
+            terminal.read(0.7)
+            assert interrupt(terminal) < AT_ONCE
+            assert_text_is_back(terminal, "hello")
+        with one_shot(home, url) as program:
+            assert ending(program, after=1.5) < 2 * AT_ONCE
 
 
 def test_while_waiting_for_the_first_word(home: Path, server: Loopback) -> None:
@@ -104,7 +97,7 @@ def test_while_waiting_for_the_first_word(home: Path, server: Loopback) -> None:
         terminal.wait_until(lambda: is_waiting(terminal), "a spinner")
         assert interrupt(terminal) < AT_ONCE
         assert_text_is_back(terminal, "hello")
-    with one_shot(home, server) as program:
+    with one_shot(home, server.base_url) as program:
         while len(server.requests) < 2:
             time.sleep(0.02)
         assert ending(program, after=0.1) < 2 * AT_ONCE
@@ -112,7 +105,7 @@ def test_while_waiting_for_the_first_word(home: Path, server: Loopback) -> None:
 
 def test_while_a_reply_streams(home: Path, server: Loopback) -> None:
     words = [part for _ in range(2_000) for part in (chunk({"content": "more "}), 0.005)]
-    server.then(Reply(words), Reply(words))
+    server.then(Reply(words))
     with talk(home, server) as terminal:
         terminal.say("hello")
         terminal.wait_for("more more more")
@@ -123,7 +116,8 @@ def test_while_a_reply_streams(home: Path, server: Loopback) -> None:
     role, kept = server.requests[-1].said[1]
     assert role == "assistant"
     assert kept.startswith("more more more ")
-    with one_shot(home, server) as program:
+    server.then(Reply(words))
+    with one_shot(home, server.base_url) as program:
         assert program.stdout is not None
         program.stdout.read(10)
         assert ending(program) < 2 * AT_ONCE
@@ -136,7 +130,7 @@ def test_while_a_retry_is_waited_for(home: Path, server: Loopback) -> None:
         terminal.wait_for("Trying again in 50.0 s")
         assert interrupt(terminal) < AT_ONCE
         assert_text_is_back(terminal, "hello")
-    with one_shot(home, server) as program:
+    with one_shot(home, server.base_url) as program:
         while len(server.requests) < 2:
             time.sleep(0.02)
         assert ending(program, after=0.1) < 2 * AT_ONCE

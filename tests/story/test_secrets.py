@@ -5,6 +5,7 @@ import sys
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,9 +14,11 @@ import pytest
 from chatrepl.app import App
 from chatrepl.errors import AuthenticationError
 from chatrepl.paths import Paths
+from chatrepl.providers.endpoint import Endpoint
+from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.settings import Flags, read_sources
 from chatrepl.terminal.screen import Screen
-from tests.support.asking import a_request, wire
+from tests.support.asking import a_request, fault, wire
 from tests.support.loopback import Loopback, Reply, chunk, fails, says
 from tests.support.processes import children, command_of, needs_proc
 from tests.support.program import Terminal, run
@@ -145,16 +148,25 @@ def replies(echo: str) -> dict[str, Reply]:
 @pytest.mark.parametrize("where", replies(""))
 @pytest.mark.parametrize("form", ECHOES)
 def test_a_server_that_shows_the_key_is_told_without_it(
-    home: Path, server: Loopback, where: str, form: str
+    server: Loopback, where: str, form: str
 ) -> None:
     server.usual = lambda _: replies(ECHOES[form])[where]
-    flags = ["--base-url", server.base_url, "-m", "gpt-4"]
-    config = home / "c.toml"
-    config.write_text("[providers.openai]\nretries = 0\n")
-    done = run(*flags, "--config", str(config), "Hi", home=home, env={"OPENAI_API_KEY": KEY})
+    provider = OpenAIProvider(Endpoint("mine", KEY, "Check MINE.", server.base_url))
+    with closing(provider):
+        error = fault(provider)
+    assert_hidden(error.text, error.hint)
+    assert "sk-for" not in error.text + error.hint
+
+
+@pytest.mark.parametrize("where", ["401", "redirect", "stream", "page"])
+def test_so_it_is_in_the_program(home: Path, server: Loopback, where: str) -> None:
+    server.usual = lambda _: replies(KEY)[where]
+    config = home / "mine.toml"
+    config.write_text("[providers.openai]\nretries = 1\n")
+    flags = ["--config", str(config), "--base-url", server.base_url, "-m", "gpt-4", "--json"]
+    done = run(*flags, "Hi", home=home, env={"OPENAI_API_KEY": KEY})
     assert done.returncode > 1, done.stderr
     assert_hidden(done.stderr, done.stdout)
-    assert "sk-for" not in done.stderr
     assert files_with_a_secret(home) == []
 
 

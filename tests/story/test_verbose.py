@@ -3,7 +3,8 @@
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from chatrepl.providers.endpoint import Endpoint
 from chatrepl.terminal.rendering import MarkdownReply
 from tests.support.loopback import Loopback, fails, says
+from tests.support.processes import wait_until
 from tests.support.program import run
 from tests.support.talk import say_and_hear, talk
 from tests.terminal.test_rendering import Paper, read_back
@@ -162,27 +164,34 @@ def test_in_a_chat_requests_stand_above_the_prompt_and_the_reply(
         assert KEY.encode() not in terminal.raw
 
 
-def test_notices_from_other_threads_do_not_spoil_a_reply() -> None:
+def in_a_thread(act: Callable[[], None]) -> None:
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+
+
+def test_a_notice_from_another_thread_stands_above_the_block_that_is_being_drawn() -> None:
     paper = Paper(60, 20)
-
-    def say(name: str) -> None:
-        for n in range(10):
-            paper.notice(f"notice {name} {n}")
-
     with MarkdownReply(paper) as reply:
-        threads = [threading.Thread(target=say, args=(name,)) for name in "abc"]
-        for thread in threads:
-            thread.start()
-        for n in range(30):
-            reply.text(f"Line {n} of the reply.\n\n")
-        for thread in threads:
-            thread.join()
+        reply.text("- one\n- two\n- three")
+        wait_until(lambda: "three" in paper.raw, "the open block")
+        for n in range(3):
+            in_a_thread(partial(paper.notice, f"notice {n}"))
+        reply.text(" and more\n")
     paper.notice("after the end")
-    lines = [line for line in read_back(paper).lines if line]
-    expected = [f"notice {name} {n}" for name in "abc" for n in range(10)]
-    expected += [f"Line {n} of the reply." for n in range(30)]
-    assert sorted(lines[:-1]) == sorted(expected)
-    assert lines[-1] == "after the end"
+    shown = [line.strip() for line in read_back(paper).lines if line.strip()]
+    notices = [f"notice {n}" for n in range(3)]
+    assert shown == [*notices, "• one", "• two", "• three and more", "after the end"]
+    assert paper.above is None
+
+
+def test_a_notice_that_comes_too_late_draws_no_spinner() -> None:
+    paper = Paper()
+    with MarkdownReply(paper) as reply:
+        above = paper.above
+    assert above == reply.notice
+    in_a_thread(partial(above, "late"))
+    assert read_back(paper).lines == ["late"]
 
 
 @pytest.mark.parametrize(

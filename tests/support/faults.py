@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,9 +133,8 @@ class Seen:
     strangers: list[Received]
 
 
-@cache
 def one_shot(case: Case) -> Seen:
-    """Run a case through pipes, once."""
+    """Run a case through pipes."""
     with tempfile.TemporaryDirectory() as folder, staged(case, Path(folder)) as stage:
         done = run(*stage.arguments, case.prompt, home=Path(folder), env=stage.env)
         strangers = [*stage.stranger.requests, *stage.stranger.asked]
@@ -147,6 +145,17 @@ def one_shot(case: Case) -> Seen:
             stage.server.requests,
             strangers,
         )
+
+
+@contextmanager
+def all_running() -> Iterator[Callable[[Case], Seen]]:
+    """Run every case through pipes, a few at a time, and give what each has shown."""
+    pool = ThreadPoolExecutor(4)
+    try:
+        runs = {case: pool.submit(one_shot, case) for case in CASES}
+        yield lambda case: runs[case].result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 # What servers do.
@@ -286,7 +295,7 @@ CASES: tuple[Case, ...] = (
         without_the_model,
         8,
         ("does not know the model 'gpt-4-tubro'", "gpt-4-turbo"),
-        "-m",
+        "Did you mean",
         model="gpt-4-tubro",
         settings='[models."gpt-4-tubro"]\ncontext_window = 8192',
     ),
@@ -573,13 +582,12 @@ BACK = {
 }
 
 
-def page() -> str:
-    """Run every case and give docs/faults.md."""
-    return HEAD + "".join(map(row, CASES))
+def page(run_of: Callable[[Case], Seen]) -> str:
+    """Give docs/faults.md, of what each case has shown."""
+    return HEAD + "".join(row(case, run_of(case)) for case in CASES)
 
 
-def row(case: Case) -> str:
-    seen = one_shot(case)
+def row(case: Case, seen: Seen) -> str:
     lines = seen.stderr.splitlines()
     has_step = len(lines) > 1 and "Trying again in" not in lines[-1]
     step = lines.pop() if has_step else ""
@@ -597,6 +605,5 @@ def escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one_shot, CASES))
-    print(page(), end="")
+    with all_running() as run_of:
+        print(page(run_of), end="")

@@ -16,6 +16,7 @@ from chatrepl.chat.events import (
     ReasoningDelta,
     Refitted,
     Retrying,
+    Stalled,
     TextDelta,
     Trimmed,
     UsageReport,
@@ -99,6 +100,59 @@ def test_ctrl_c_while_a_piece_is_shown_closes_the_turn_before_it_passes_on() -> 
         )
     assert outcome.text == "Half"
     assert closed == [True]
+
+
+QUESTION = "(Nothing has come for 30 s. Still waiting: r asks again, k keeps what came.)"
+
+
+def stalling(keys: list[str], *before: Event) -> tuple[list[str], Outcome, bool]:
+    """Show a turn that stalls as often as keys are typed: what was told, and whether it ended."""
+    heard, outcome, closed = Heard(), Outcome(), list[bool]()
+    stalls = [Stalled(30.2 + 0.1 * number) for number in range(len(keys))]
+    events = turn(*before, *stalls, TextDelta("end"), closed=closed)
+    typed = iter(keys)
+    stopped = False
+    try:
+        show_turn(events, heard, outcome, lambda: next(typed))
+    except KeyboardInterrupt:
+        stopped = True
+    assert closed == [True]
+    return heard.told[1:-1], outcome, stopped
+
+
+@pytest.mark.parametrize(
+    ("keys", "ask_again", "typed"),
+    [
+        (["", "k"], False, ""),
+        (["", "", "K"], False, ""),
+        (["", "r"], True, ""),
+        (["kr", "x", "y", "R"], True, "krxy"),
+        (["", "xr", "never"], True, "x"),
+        (["", "ry"], True, "y"),
+    ],
+)
+def test_a_key_ends_a_turn_that_stalls(keys: list[str], ask_again: bool, typed: str) -> None:
+    told, outcome, stopped = stalling(keys, TextDelta("Half"))
+    assert stopped
+    assert told == ["Half", QUESTION]
+    assert (outcome.text, outcome.ask_again, outcome.typed) == ("Half", ask_again, typed)
+
+
+@pytest.mark.parametrize("keys", [["k", ""], ["", "", "x"], ["", "\x1b[A"], ["", "rock"]])
+def test_any_other_key_is_kept_for_the_prompt(keys: list[str]) -> None:
+    told, outcome, stopped = stalling(keys)
+    assert not stopped
+    assert told == [QUESTION, "end"]
+    assert (outcome.ask_again, outcome.typed) == (False, "".join(keys))
+
+
+def test_each_silence_is_said_once_and_without_a_keyboard_nothing_is_asked() -> None:
+    heard, closed = Heard(), list[bool]()
+    silence = [Stalled(30.0), Stalled(30.1)]
+    events = turn(*silence, TextDelta("a"), *silence, TextDelta("b"), closed=closed)
+    show_turn(events, heard, Outcome())
+    said = "(Nothing has come for 30 s. Still waiting: Ctrl-C keeps what came.)"
+    assert heard.told == ["begin", said, "a", said, "b", "end"]
 
 
 @pytest.mark.parametrize(
