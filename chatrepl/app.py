@@ -85,17 +85,15 @@ class App:
 
     def __post_init__(self) -> None:
         """Resolve the settings and read the conversation; nothing is started yet."""
-        self._keys = open_keys(self.paths)
+        self._keys = Keys(self.paths.kept_keys)
         self.sources = replace(self.sources, kept=tuple(self._keys.names))
-        self._database = Database(self.paths.data / "sessions.db", self.screen.notice)
+        self._database = Database(self.paths.sessions, self.screen.notice)
         self._stack.callback(self._database.close)
         self._loaded = from_messages(load_messages(self.load)) if self.load else Conversation()
         if self.resume is not None:
             self.saved = self._find(self.resume)
             self._loaded = self.saved.conversation
-            flags = self.sources.flags
-            if not (flags.model or flags.provider or flags.base_url):
-                self._choose_model_of(self.saved)
+            self._choose_model_of(self.saved)
         self.settings = self.sources.resolve()
         self.conversation = self._begin(self.settings)
 
@@ -119,19 +117,23 @@ class App:
             found = self.sessions.find(name)
         if len(found) > 1:
             others = ", ".join(f"{other.id} ({other.title})" for other in found[1:4])
-            self.screen.notice(f"{len(found) - 1:,} more match '{name}': {others}")
+            more = "1 more matches" if len(found) == 2 else f"{len(found) - 1:,} more match"
+            self.screen.notice(f"{more} '{name}': {others}")
         return self.sessions.load(found[0].id)
 
     def _choose_model_of(self, saved: Saved) -> None:
-        """Let the model answer that did before, if it can be had."""
-        provider, model = saved.session.provider, saved.session.model
-        if provider not in self.sources.providers or not model:
+        """Let the model answer that did before, if it can be had and no flag wants another."""
+        provider, model, flags = saved.session.provider, saved.session.model, self.sources.flags
+        if flags.model or not model or provider not in self.sources.providers:
             return
         kind = self.sources.providers[provider].kind
         if kind == "embedded" and not smollm2.is_name(model):
             return  # a file, of which only the name is known
-        flags = msgspec.structs.replace(self.sources.flags, provider=provider, model=model)
-        self.sources = replace(self.sources, flags=flags)
+        if not (flags.provider or flags.base_url):
+            flags = msgspec.structs.replace(flags, provider=provider)
+        elif self.sources.resolve().provider != provider:
+            return
+        self.sources = replace(self.sources, flags=msgspec.structs.replace(flags, model=model))
 
     def _record(self, saved: Saved | None = None, title: str | None = None) -> Recorder:
         """Give who keeps a session from now on: a saved one, or one that is still to begin."""
@@ -505,11 +507,6 @@ def _set(table: Table) -> dict[str, Any]:
     """Give the keys of a table that the user has set."""
     keys = msgspec.structs.asdict(table)
     return {name: value for name, value in keys.items() if value is not None}
-
-
-def open_keys(paths: Paths) -> Keys:
-    """Give the keys that are kept in the system keyring; it is not asked yet."""
-    return Keys(paths.data / "keyring.json")
 
 
 def _holds_secret(server: ProviderTable) -> bool:

@@ -1,8 +1,6 @@
 """The command line, and the one place where an error becomes a message and an exit status."""
 
-import getpass
 import io
-import json
 import os
 import shlex
 import signal
@@ -14,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from chatrepl import __version__, cli_sessions
+from chatrepl import __version__, cli_key, cli_sessions
+from chatrepl.cli_options import HELP_NAMES, Config, Json, new_app
 from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths
-from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen, print_json
 
 if TYPE_CHECKING:
@@ -61,15 +59,9 @@ A prompt that begins with a command's name needs -- before it:
 EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + PLACES
 
 
-def _typer() -> typer.Typer:
-    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-_app = _typer()
-_models_app = _typer()
-_key_app = _typer()
-_COMMANDS = {"models": _models_app, "sessions": cli_sessions.app, "key": _key_app}
-_HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+_app = new_app()
+_models_app = new_app()
+_COMMANDS = {"models": _models_app, "sessions": cli_sessions.app, "key": cli_key.app}
 
 
 def run(argv: list[str]) -> int:
@@ -163,22 +155,18 @@ _BaseUrl = Annotated[
     str | None,
     typer.Option("--base-url", metavar="URL", help="Where an OpenAI-compatible API is."),
 ]
-_Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Config file to read instead of the usual one."),
-]
 _Verbose = Annotated[
     bool, typer.Option("--verbose", help="Show every request on standard error, less the secrets.")
 ]
 
 
-@_models_app.command(context_settings=_HELP_NAMES)
+@_models_app.command(context_settings=HELP_NAMES)
 def models(  # noqa: PLR0913, PLR0917 - the options of the command
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What the names must hold.")] = "",
     provider: _Provider = None,
     base_url: _BaseUrl = None,
-    config: _Config = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    config: Config = None,
+    as_json: Json = False,
     verbose: _Verbose = False,
 ) -> int:
     """List the models that the provider offers.
@@ -202,87 +190,7 @@ def models(  # noqa: PLR0913, PLR0917 - the options of the command
     return 0
 
 
-@_key_app.callback(context_settings=_HELP_NAMES)
-def key() -> None:
-    """Keep the keys of providers in the system keyring."""
-
-
-_KeyOf = Annotated[str, typer.Argument(metavar="PROVIDER", help="Whose key it is.")]
-
-
-@_key_app.command(
-    "set",
-    context_settings={**_HELP_NAMES, "allow_extra_args": True, "ignore_unknown_options": True},
-)
-def set_key(
-    context: typer.Context,
-    provider: _KeyOf,
-    config: _Config = None,
-) -> int:
-    """Keep a key: it is typed without being shown, or is the first line of a pipe."""
-    if context.args:
-        text = "The key is no argument: others can read those. Nothing was kept."
-        raise SettingsError(text, "Type it when it is asked for, after: chatrepl key set PROVIDER")
-    from chatrepl.app import open_keys  # noqa: PLC0415 - --help needs none of it
-    from chatrepl.settings import Flags, named, read_sources  # noqa: PLC0415
-
-    paths = Paths.from_environment()
-    known = read_sources(Flags(), config, os.environ, paths).providers
-    if named(provider, known, "provider", "key set").kind == "embedded":
-        raise SettingsError("The embedded model needs no key.")
-    keys = open_keys(paths)
-    keyring = keys.check(provider)
-    keys.keep(provider, _typed_key(provider))
-    Screen().notice(f"The key of '{provider}' is kept in the system keyring ({keyring}).")
-    return 0
-
-
-@_key_app.command("rm", context_settings=_HELP_NAMES)
-def remove_key(provider: _KeyOf) -> int:
-    """Remove a key."""
-    from chatrepl.app import open_keys  # noqa: PLC0415 - --help needs none of it
-
-    open_keys(Paths.from_environment()).forget(provider)
-    Screen().notice(f"The key of '{provider}' is removed from the system keyring.")
-    return 0
-
-
-@_key_app.command("list", context_settings=_HELP_NAMES)
-def list_keys(
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
-) -> int:
-    """List the providers whose keys are kept."""
-    from chatrepl.app import open_keys  # noqa: PLC0415 - --help needs none of it
-
-    names = open_keys(Paths.from_environment()).names
-    if as_json:
-        print(json.dumps([{"provider": name} for name in names], ensure_ascii=False))
-    elif names:
-        text = "\n".join(names)
-        print(clean(text) if sys.stdout.isatty() else text)
-    else:
-        Screen().notice("No key is kept in the system keyring.")
-    return 0
-
-
-def _typed_key(provider: str) -> str:
-    """Read a key, from a terminal without showing it. Raises SettingsError if it can be none."""
-    if sys.stdin.isatty():
-        try:
-            typed = getpass.getpass(f"Key of {provider} (it is not shown): ")
-        except EOFError:
-            typed = ""
-    else:
-        typed = sys.stdin.buffer.readline().decode("utf-8-sig", errors="replace")
-    typed = typed.strip()
-    if not typed:
-        raise SettingsError("The key is empty: nothing was kept.")
-    if not typed.isascii() or not typed.isprintable() or " " in typed:
-        raise SettingsError("That can't be a key, it has odd characters: nothing was kept.")
-    return typed
-
-
-@_app.command(epilog=EPILOG, context_settings=_HELP_NAMES, no_args_is_help=False)
+@_app.command(epilog=EPILOG, context_settings=HELP_NAMES, no_args_is_help=False)
 def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     prompt: Annotated[
         list[str] | None,
@@ -354,7 +262,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     plain: Annotated[
         bool, typer.Option("--plain", help="Show replies as text, not as Markdown.")
     ] = False,
-    config: _Config = None,
+    config: Config = None,
     verbose: _Verbose = False,
     version: Annotated[  # noqa: ARG001 - its callback does it
         bool,

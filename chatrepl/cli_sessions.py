@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from chatrepl.cli_options import HELP_NAMES, Json, new_app
 from chatrepl.errors import SettingsError
 from chatrepl.paths import Paths
 from chatrepl.terminal.screen import Screen, print_json
@@ -16,16 +17,8 @@ if TYPE_CHECKING:
     from chatrepl.chat.sessions import Session
     from chatrepl.store.sessions import Sessions
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-_NAMES = {"help_option_names": ["-h", "--help"]}
+app = new_app()
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Which = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or words of it.")]
 
 
@@ -34,18 +27,17 @@ def _opened() -> Iterator["Sessions"]:
     from chatrepl.store.database import Database  # noqa: PLC0415 - --help needs none of it
     from chatrepl.store.sessions import Sessions  # noqa: PLC0415
 
-    file = Paths.from_environment().data / "sessions.db"
-    database = Database(file, Screen().notice)
+    database = Database(Paths.from_environment().sessions, Screen().notice)
     try:
         yield Sessions(database)
     finally:
         database.close()
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def sessions(
     context: typer.Context,
-    as_json: _Json = False,
+    as_json: Json = False,
     limit: Annotated[
         int, typer.Option("-n", "--limit", min=0, metavar="N", help="No more than N; 0: all.")
     ] = 0,
@@ -67,10 +59,10 @@ def sessions(
     return 0
 
 
-@app.command(context_settings=_NAMES)
+@app.command(context_settings=HELP_NAMES)
 def search(
     text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="Words that it must hold.")],
-    as_json: _Json = False,
+    as_json: Json = False,
     limit: Annotated[
         int, typer.Option("-n", "--limit", min=1, metavar="N", help="No more messages than N.")
     ] = 50,
@@ -90,8 +82,8 @@ def search(
     return 0
 
 
-@app.command(context_settings=_NAMES)
-def show(session: _Which, as_json: _Json = False) -> int:
+@app.command(context_settings=HELP_NAMES)
+def show(session: _Which, as_json: Json = False) -> int:
     """Show what was said."""
     from chatrepl.terminal.sessions import show_talk, talk_as_dict  # noqa: PLC0415
 
@@ -104,11 +96,11 @@ def show(session: _Which, as_json: _Json = False) -> int:
     return 0
 
 
-@app.command(context_settings=_NAMES)
+@app.command(context_settings=HELP_NAMES)
 def rename(
     session: _Which,
     title: Annotated[list[str], typer.Argument(metavar="TITLE…", help="The new title.")],
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> int:
     """Give a session another title."""
     words = " ".join(" ".join(title).split())
@@ -121,11 +113,11 @@ def rename(
     return 0
 
 
-@app.command("rm", context_settings=_NAMES)
+@app.command("rm", context_settings=HELP_NAMES)
 def remove(
     session: _Which,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> int:
     """Delete a session with all its branches, after asking."""
     with _opened() as store:
@@ -138,7 +130,7 @@ def remove(
     return 0
 
 
-@app.command(context_settings=_NAMES)
+@app.command(context_settings=HELP_NAMES)
 def export(
     session: _Which,
     out: Annotated[

@@ -25,6 +25,16 @@ class Paths:
         dirs = PlatformDirs("chatrepl", appauthor=False)
         return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_cache_path)
 
+    @property
+    def sessions(self) -> Path:
+        """The database of sessions."""
+        return self.data / "sessions.db"
+
+    @property
+    def kept_keys(self) -> Path:
+        """The names of the providers whose keys are in the system keyring."""
+        return self.data / "keyring.json"
+
 
 def expanded(path: str | Path) -> Path:
     """Expand a leading ~, where there is such a user."""

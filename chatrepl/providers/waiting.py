@@ -19,6 +19,9 @@ _TICK = 0.05
 _AGAIN = 0.1
 """Seconds between two `Stalled` events."""
 
+_GATHER = 0.005
+"""Seconds in which pieces may pile up where they come faster: each hand-over has its price."""
+
 _AHEAD = 5_000
 """How many events may wait to be taken; who asks then waits, and so in the end the server."""
 
@@ -135,10 +138,15 @@ class WaitingProvider:
         try:
             asker.start()
             while not asker.ended:
-                for event in _joined(asker.take(pause)):
+                start = time.monotonic()
+                events = asker.take(pause)
+                in_a_rush = bool(events) and time.monotonic() - start < _GATHER
+                for event in _joined(events):
                     came_last, pause = time.monotonic(), _TICK
                     began = began or isinstance(event, TextDelta)
                     yield event
+                if in_a_rush and not asker.ended:
+                    time.sleep(_GATHER)
                 silence = time.monotonic() - came_last
                 if silence < self._stall_timeout or asker.ended:
                     continue

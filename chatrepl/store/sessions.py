@@ -98,7 +98,8 @@ class Sessions:
         """  # noqa: S608 - only placeholders are put together
         with self.database.reading() as connection:
             rows = connection.execute(query, (*values, limit)).fetchall()
-        return [Hit(_session(row[2:]), row[0], row[1]) for row in rows]
+        hits = (Hit(_session(row[2:]), row[0], row[1]) for row in rows)
+        return list(dict.fromkeys(hits))  # what was asked again stands on two branches
 
     def find(self, name: str) -> list[Session]:
         """Find the sessions that a person may mean, the likeliest first.
@@ -110,6 +111,7 @@ class Sessions:
         word = name.strip().lower()
         chosen = [s for s in sessions if s.id == word]
         chosen = chosen or [s for s in sessions if len(word) >= _TRIGRAM and s.id.startswith(word)]
+        chosen = chosen or [s for s in sessions if word and word == s.title.lower()]
         chosen = chosen or [s for s in sessions if word and word in s.title.lower()]
         chosen = chosen or list({hit.session.id: hit.session for hit in self.search(name)}.values())
         if chosen:

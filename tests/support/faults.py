@@ -592,7 +592,8 @@ def row(case: Case, seen: Seen) -> str:
     has_step = len(lines) > 1 and "Trying again in" not in lines[-1]
     step = lines.pop() if has_step else ""
     said = [f"*{line}*" for line in map(escaped, seen.stdout.splitlines())]
-    see = "<br>".join([*said, *map(escaped, lines)])
+    told = list(map(escaped, lines))
+    see = "<br>".join(told + said if case.back == "reply" else said + told)
     in_chat = BACK[case.back]
     if case.repl:
         in_chat = f"“{' … '.join(case.repl)}”; {in_chat}"
