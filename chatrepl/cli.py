@@ -36,7 +36,9 @@ Exit status:
   6    a content filter stopped the prompt or the reply
   7    the reply was cut off by max_tokens
   8    network or server: refused, 5xx, a cut or stalled stream, no chat completion
+  129  the terminal was closed (SIGHUP); what came of a reply is kept
   130  Ctrl-C
+  143  asked to end (SIGTERM); what came of a reply is kept
 A closed standard output ends the program quietly, with status 0.
 """
 

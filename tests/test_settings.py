@@ -48,7 +48,12 @@ LADDERS: list[tuple[str, Any, Any, Any, Any]] = [
     ("context_window", None, 1001, 1002, 1003),
     ("overflow", "trim", "ask", "summarize", "trim"),
     ("plain", False, True, False, True),
+    ("save", True, False, True, False),
 ]
+
+
+def flag_of(name: str) -> str:
+    return "--no-save" if name == "save" else f"--{name.replace('_', '-')}"
 
 
 @pytest.mark.parametrize(("name", "default", "file", "persona", "flag"), LADDERS)
@@ -61,7 +66,7 @@ def test_defaults_then_file_then_persona_then_flags(
         ("", {}, default, "default"),
         (by_file, {}, file, str(FILE)),
         (by_file + by_persona, {"persona": "p"}, persona, "persona p"),
-        (by_file + by_persona, {"persona": "p", name: flag}, flag, f"--{name.replace('_', '-')}"),
+        (by_file + by_persona, {"persona": "p", name: flag}, flag, flag_of(name)),
     ]
     for text, flags, value, origin in rungs:
         settings = resolve(text, **flags)

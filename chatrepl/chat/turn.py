@@ -155,6 +155,9 @@ class Chat:
             self._asked = True
             try:
                 served = self.provider.look_up(self.card.name)
+            except KeyboardInterrupt:
+                self._asked = False
+                raise
             except ChatreplError as error:
                 self._asked = not isinstance(error, ConnectionFailedError)  # it may only be down
                 return

@@ -100,7 +100,7 @@ def told(endpoint: Endpoint, model: str | None = None, *, reading: bool = False)
         if not reading:
             raise _unconnected(server, _one_line(error)) from error
         text = f"{server} sent an event that is no chat completion: {_one_line(error)}"
-        raise BadReplyError(text, CHECK_URL) from error
+        raise BadReplyError(text, f"Try again. {CHECK_URL}") from error
 
 
 def is_unknown_model(error: ChatreplError) -> bool:
@@ -155,10 +155,12 @@ def _of_connection(error: openai.APIConnectionError, server: str) -> ChatreplErr
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper
         if isinstance(cause, ssl.SSLError):
-            return ConnectionFailedError(
+            insecure = ConnectionFailedError(
                 f"No secure connection to {server}: {_one_line(cause)}",
                 "For a company's own certificate authority, set SSL_CERT_FILE.",
             )
+            insecure.retryable = not isinstance(cause, ssl.SSLCertVerificationError)
+            return insecure
     broken = (
         httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError | httpx2.DecodingError
     )
@@ -238,13 +240,15 @@ def _of_status(
 def _refused(body: object, server: str, words: str) -> ChatreplError:
     said = body if isinstance(body, Mapping) else {}
     code, parameter = said.get("code"), said.get("param")
-    if isinstance(code, str) and code in _UNSUPPORTED and isinstance(parameter, str):
+    ours = isinstance(parameter, str) and not parameter.startswith("messages")
+    if isinstance(code, str) and code in _UNSUPPORTED and isinstance(parameter, str) and ours:
         return UnsupportedParameterError(
             f"{server} does not take the parameter '{_one_line(parameter)}': {words}",
             'Leave it out, or rename it under [models."NAME"] parameters.',
             parameter=parameter,
         )
-    return RequestRefusedError(f"{server} refused the request: {words}")
+    hint = "Change what it names: a setting of the model, the system message, the last message."
+    return RequestRefusedError(f"{server} refused the request: {words}", hint)
 
 
 def _overflow(said: Mapping[str, Any], server: str, words: str) -> ContextOverflowError:

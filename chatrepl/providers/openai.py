@@ -184,6 +184,7 @@ def client_options(endpoint: Endpoint) -> dict[str, Any]:
 
     The client does not retry by itself: `RetryingProvider` does, and shows it.
     """
+    import httpx2  # noqa: PLC0415 - a part of that
     import openai  # noqa: PLC0415 - half a second
 
     from chatrepl.providers.showing import hooks_for  # noqa: PLC0415 - imports the client
@@ -193,6 +194,7 @@ def client_options(endpoint: Endpoint) -> dict[str, Any]:
     # No proxy has a place on the way to this machine.
     http_client = openai.DefaultHttpxClient(
         trust_env=not is_loopback(endpoint.base_url),
+        verify=httpx2.create_ssl_context(),  # SSL_CERT_FILE holds there too
         timeout=timeout,
         event_hooks=hooks_for(endpoint),
     )

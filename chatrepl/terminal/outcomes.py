@@ -143,23 +143,28 @@ def _sized(exchanges: int, tokens: int, exact: bool) -> str:
     return f"{counted(exchanges)}, {'' if exact else '≈'}{tokens:,} tokens"
 
 
-def ending(outcome: Outcome, max_tokens: int) -> tuple[int, str]:
+def ending(outcome: Outcome, max_tokens: int, *, in_chat: bool = False) -> tuple[int, str]:
     """Give the exit status of a turn that ended without an error, and the words for it.
 
-    No words are needed for a whole answer.
+    They name the next step, `in_chat` a slash command. No words are needed for a whole answer.
     """
+    go_on = "/continue goes on with it." if in_chat else ""
     match outcome.finish_reason:
         case "length" if not outcome.text:
             return 7, f"max_tokens ({max_tokens:,}) was used up before any text came: raise it."
         case "length":
-            return 7, f"The reply was cut off: it reached max_tokens ({max_tokens:,})."
+            what = f"The reply was cut off: it reached max_tokens ({max_tokens:,})."
+            return 7, f"{what} {go_on or 'Raise --max-tokens.'}"
         case "content_filter":
-            return 6, "The reply was cut off by the server's content filter."
+            what = "The reply was cut off by the server's content filter."
+            return 6, f"{what} Say it in other words."
         case "tool_calls" | "function_call":
-            return 8, "The model asked for a tool call, which chatrepl does not do."
-        case None:
-            return 8, "The reply may be incomplete: the stream ended without a finish_reason."
+            what = "The model asked for a tool call, which chatrepl does not do."
+            return 8, f"{what} Ask again in other words."
         case _ if not outcome.text.strip():
-            return 8, "The reply was empty."
+            return 8, "The reply was empty. Ask again."
+        case None:
+            what = "The reply may be incomplete: the stream ended without a finish_reason."
+            return 8, f"{what} {go_on or 'Ask again if it is.'}"
         case _:
             return 0, ""

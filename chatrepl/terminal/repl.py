@@ -243,10 +243,9 @@ class Repl:
             stopped = "asking again" if outcome.ask_again else "stopped"
             self.screen.notice(f"{stopped}; what came is kept" if outcome.text else stopped)
         else:
-            _, words = ending(outcome, self.chat.max_tokens)
+            _, words = ending(outcome, self.chat.max_tokens, in_chat=True)
             if words:
-                more = " /continue goes on with it." if self._can_go_on(outcome) else ""
-                self.screen.notice(words + more)
+                self.screen.notice(words)
             if outcome.text:
                 self._say_place(self.chat.tree, self.chat.conversation.head)
         finally:
@@ -257,9 +256,6 @@ class Repl:
             elif not self._answered:
                 self.prefill = text
         return outcome.ask_again
-
-    def _can_go_on(self, outcome: Outcome) -> bool:
-        return bool(outcome.text) and outcome.finish_reason in {None, "length"}
 
     def _do(self, line: str) -> None:
         command = read_command(line)

@@ -49,7 +49,7 @@ def test_help_lists_every_command_and_key(home: Path, server: Loopback) -> None:
         for each in COMMANDS:
             assert [each.usage, each.help] in rows
         assert any("//" in row[0] for row in rows)
-        command(terminal, "/help /retry", "ask the last message again")
+        command(terminal, "/help /retry", "ask for another reply")
         refused(terminal, "/help nothing", "There is no command /nothing.")
     assert server.requests == []
 
@@ -141,7 +141,7 @@ def test_undo_takes_the_message_back_to_the_prompt(home: Path, server: Loopback)
         say_and_hear(terminal, "one")
         say_and_hear(terminal, "two")
         terminal.say("/undo")
-        terminal.wait_until(lambda: re.search(r"prompt\n+> two$", terminal.screen, re.M), "two")
+        terminal.wait_until(lambda: re.search(r"again\n+> two$", terminal.screen, re.M), "two")
         terminal.type(" and a half")
         terminal.key("enter")
         terminal.wait_for("You said: two and a half")

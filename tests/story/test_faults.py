@@ -52,7 +52,7 @@ def test_in_a_terminal_the_talk_goes_on_after_a_fault(case: Case, home: Path) ->
         terminal.type(case.keys)
         if not case.repl:
             step = case.step.replace("^", "")  # lines are broken elsewhere
-            terminal.wait_until(lambda: re.search(step, in_a_line(terminal)), repr(step), 2)
+            terminal.wait_until(lambda: re.search(step, in_a_line(terminal)), repr(step), 5)
         kept = (text_is_back if case.back == "prompt" else reply_is_kept)(terminal, case)
         before = len(stage.server.requests)
         said = say_next(terminal, stage, case)
@@ -77,7 +77,7 @@ def in_a_line(terminal: Terminal) -> str:
 
 def wait_for_words(terminal: Terminal, words: str, read: Callable[[str], str]) -> None:
     """Wait for words that may be broken into lines, in what `read` makes of the screen."""
-    terminal.wait_until(lambda: words in read(in_a_line(terminal)), repr(words), 6)
+    terminal.wait_until(lambda: words in read(in_a_line(terminal)), repr(words), 10)
 
 
 def prompts(terminal: Terminal) -> list[str]:

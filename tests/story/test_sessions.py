@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.asking import dead_url
-from tests.support.loopback import Loopback, Reply, chunk
+from tests.support.loopback import Loopback, Part, Reply, chunk
 from tests.support.program import COMMAND, Terminal, environment, run
 from tests.support.talk import say_and_hear, talk
 
@@ -73,6 +73,11 @@ def at_prompt(terminal: Terminal, text: str) -> None:
         lambda: re.findall(r"^> .*$", terminal.screen, re.M)[-1:] == [f"> {text}"],
         f"{text!r} at the prompt",
     )
+
+
+def talk_begun(home: Path, server: Loopback, *arguments: str) -> Terminal:
+    """Start a talk whose first prompt may not be empty."""
+    return Terminal("--base-url", server.base_url, "-m", "gpt-4", *arguments, home=home)
 
 
 @pytest.fixture
@@ -393,7 +398,7 @@ def test_what_was_asked_in_vain_comes_back_at_the_prompt(home: Path, server: Loo
     ask(home, server, "one")
     nowhere = ("--base-url", dead_url(), "-m", "gpt-4")
     assert run(*nowhere, "-c", "Is anybody there?", home=home).returncode == 8
-    with talk(home, server, "-c") as terminal:
+    with talk_begun(home, server, "-c") as terminal:
         at_prompt(terminal, "Is anybody there?")
         terminal.key("enter")
         terminal.wait_for("You said: Is anybody there?")
@@ -405,9 +410,7 @@ def test_a_first_question_that_was_asked_in_vain_is_not_lost(home: Path, server:
     assert done.returncode == 8
     (session,) = listed(home)
     assert shown(home, session["id"]) == [("user", "Is anybody there?")]
-    with Terminal(
-        "--base-url", server.base_url, "-m", "gpt-4", "--resume", session["id"], home=home
-    ) as terminal:
+    with talk_begun(home, server, "--resume", session["id"]) as terminal:
         at_prompt(terminal, "Is anybody there?")
 
 
@@ -437,18 +440,13 @@ def test_what_was_asked_in_vain_on_a_terminal_comes_back_later(
         at_prompt(terminal, "two")
 
 
-def talk_begun(home: Path, server: Loopback, *arguments: str) -> Terminal:
-    """Start a talk whose first prompt may not be empty."""
-    return Terminal("--base-url", server.base_url, "-m", "gpt-4", *arguments, home=home)
-
-
 @pytest.mark.parametrize("said", ["", "Half a reply"])
 def test_after_kill_9_nothing_that_was_said_is_missing(
     home: Path, server: Loopback, said: str
 ) -> None:
     ask(home, server, "one")
     forever = threading.Event()
-    parts = [chunk({"content": said}), forever] if said else [forever]
+    parts: list[Part] = [chunk({"content": said}), forever] if said else [forever]
     server.then(Reply(parts))
     program = subprocess.Popen(
         [*COMMAND, "--base-url", server.base_url, "-m", "gpt-4", "-c", "two"],
@@ -467,8 +465,8 @@ def test_after_kill_9_nothing_that_was_said_is_missing(
     program.send_signal(signal.SIGKILL)
     program.communicate(timeout=20)
     forever.set()
-    kept = [*turns("one"), ("user", "two")]
-    assert shown(home, listed(home)[0]["id"]) == [*kept, ("assistant", said)] if said else kept
+    kept = [*turns("one"), ("user", "two")] + ([("assistant", said)] if said else [])
+    assert shown(home, listed(home)[0]["id"]) == kept
     with talk_begun(home, server, "-c") as terminal:
         if said:
             terminal.wait_for(said)
