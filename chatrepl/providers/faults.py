@@ -240,7 +240,7 @@ def _of_status(
 def _refused(body: object, server: str, words: str) -> ChatreplError:
     said = body if isinstance(body, Mapping) else {}
     code, parameter = said.get("code"), said.get("param")
-    ours = isinstance(parameter, str) and not parameter.startswith("messages")
+    ours = isinstance(parameter, str) and not parameter.startswith("messages[")
     if isinstance(code, str) and code in _UNSUPPORTED and isinstance(parameter, str) and ours:
         return UnsupportedParameterError(
             f"{server} does not take the parameter '{_one_line(parameter)}': {words}",

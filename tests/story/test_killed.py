@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.support.loopback import Loopback, Part, Received, Reply, chunk, loopback, says
-from tests.support.program import COMMAND, environment, run
+from tests.support.program import COMMAND, Terminal, environment, run
 from tests.support.store import sessions_in
-from tests.support.talk import say_and_hear, talk
+from tests.support.talk import say_and_hear
 
 LANES, KILLS = 5, 10  # several programs at once, each with a home of its own
 LOSS = 1.0  # seconds of a reply that may be missing
@@ -23,7 +23,8 @@ TRANSPORT = 0.3  # seconds from the server's socket to the program's journal
 class Lane:
     """A session that is killed and gone on with, and what must be in it.
 
-    `history` are the prompts and replies that were found there before, which must stay.
+    `history` are the prompts and replies that were found there before, which must stay; `unsent`
+    is a prompt of which no reply was found.
     """
 
     def __init__(self, server: Loopback, home: Path, number: int) -> None:
@@ -32,6 +33,7 @@ class Lane:
         self.sent: list[float] = []
         self.history: list[tuple[str, str]] = []
         self.slack: list[float] = []
+        self.unsent = ""
         server.usual = self.answer
         home.mkdir()
 
@@ -69,8 +71,8 @@ class Lane:
             ((said, reply),) = more
             assert said == prompt
             self.history.append((prompt, reply))
-        else:
-            assert saved.unsent == prompt
+        self.unsent = saved.unsent
+        assert self.unsent == ("" if more else prompt)
         found = reply.split()
         assert found == [str(number) for number in range(len(found))]
         due = sum(moment <= killed - LOSS - TRANSPORT for moment in sent)
@@ -109,7 +111,12 @@ def kill_one_shots(lane: Lane) -> None:
 def kill_talks(lane: Lane) -> None:
     for number in range(KILLS):
         lane.sent = []
-        with talk(lane.home, lane.server, *(["-c"] if number else [])) as terminal:
+        flags = ("--base-url", lane.server.base_url, "-m", "gpt-4", *(["-c"] if number else []))
+        with Terminal(*flags, home=lane.home) as terminal:
+            line = f"> {lane.unsent}".rstrip()  # what was not answered is at the prompt again
+            terminal.wait_until(lambda: line in terminal.screen.splitlines(), line)  # noqa: B023
+            terminal.type("\x15")
+            terminal.wait_for_prompt()
             say_and_hear(terminal, f"short {number}", f"Noted short {number}.")
             lane.history.append((f"short {number}", f"Noted short {number}."))
             terminal.say(f"long {number}")

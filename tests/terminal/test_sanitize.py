@@ -11,8 +11,11 @@ from chatrepl.terminal.sanitize import Sanitizer, clean
 # Everything that begins, continues or ends a control sequence, and some ordinary text.
 ALPHABET = (
     "\x00\x07\x08\n\r\t\x0b\x0c\x18\x1a\x1b\x7f\x80\x85\x90\x98\x9b\x9c\x9d\x9e\x9f"
-    "[]PX^_\\;:?0123456789 !#/@mhJHcM~ab é漢👍\u200d\u2028\u202e\u2066\u2069\U000e0041"
+    "[]PX^_\\;:?0123456789 !#/@mhJHcM~ab é漢👍\u200d\u2028"
 )
+# What no sequence is needed for: bidi overrides and isolates, tag characters.
+INVISIBLE = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\U000e0001\U000e0041\U000e007f"
+ALPHABET += INVISIBLE
 TEXTS = st.text(st.sampled_from(ALPHABET), max_size=80)
 
 
@@ -84,7 +87,7 @@ def test_a_text_is_not_held_back_for_ever_in_wait_for_an_end(opening: str) -> No
 def test_no_control_character_but_newline_and_tab_gets_through(text: str) -> None:
     shown = clean(text)
     assert not [c for c in shown if unicodedata.category(c) == "Cc" and c not in "\n\t"]
-    assert not set(shown) & set("\u202e\u2066\u2069\U000e0041")
+    assert not set(shown) & set(INVISIBLE)
 
 
 @given(st.lists(TEXTS, max_size=8))
@@ -92,6 +95,17 @@ def test_any_split_into_pieces_gives_the_same(pieces: list[str]) -> None:
     sanitizer = Sanitizer()
     shown = "".join([*map(sanitizer.feed, pieces), sanitizer.flush()])
     assert shown == clean("".join(pieces))
+
+
+@pytest.mark.parametrize("opening", [*(f"\x1b{c}" for c in "]PX^_"), *"\x90\x98\x9d\x9e\x9f"])
+@pytest.mark.parametrize("end", ["\x07", "\x1b\\", "\x9c"])
+def test_a_control_string_is_taken_out_wherever_it_is_split(opening: str, end: str) -> None:
+    text = f"a{opening}52;c;YWJj{end}b"
+    for first in range(len(text) + 1):
+        for second in range(first, len(text) + 1):
+            sanitizer = Sanitizer()
+            pieces = text[:first], text[first:second], text[second:]
+            assert "".join([*map(sanitizer.feed, pieces), sanitizer.flush()]) == "ab"
 
 
 @given(TEXTS)
