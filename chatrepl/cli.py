@@ -308,8 +308,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
             raise SettingsError(text, 'For one answer, give a prompt: chatrepl "…"')
         from chatrepl.terminal.repl import Repl  # noqa: PLC0415 - imports prompt_toolkit
 
-        app.interactive = True
-        app.ready()
+        app.ready(interactive=True)
         history = app.paths.data / "history"
         repl = Repl(app, screen, history, answer_first=app.is_unanswered)
         if app.saved is not None:

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "settings": {"config", "errors", "paths"},
     "crash": {"errors"},
     "fetch": {"errors", "paths", "providers", "terminal"},
-    "app": {*ROOMS, "config", "crash", "errors", "paths", "settings"},
+    "app": {*ROOMS, "connecting", "crash", "errors", "paths", "settings"},
+    "connecting": {*ROOMS, "config", "errors", "paths", "settings"},
     "cli": {
         *("app", "cli_key", "cli_options", "cli_sessions"),
         *("crash", "errors", "paths", "settings", "terminal", "__init__"),
@@ -51,7 +52,7 @@ HOMES = {
     "pygments": (("store.export",), False),
     "typer": (("cli", "cli_key", "cli_options", "cli_sessions"), False),
     "platformdirs": (("paths",), False),
-    "msgspec": (("config", "providers", "settings", "app", "store"), False),
+    "msgspec": (("config", "connecting", "providers", "settings", "app", "store"), False),
     "tiktoken": (("chat.tokens",), True),
     "genai_prices": (("chat.catalogue",), True),
     "xllamacpp": (("providers",), True),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from chatrepl.chat.catalogue import Served, card_for
+from chatrepl.chat.catalogue import Served
 from chatrepl.chat.conversation import Conversation, Note, from_messages
 from chatrepl.chat.events import Event, Finished, TextDelta, UsageReport
 from chatrepl.chat.exchanges import Exchange
@@ -326,7 +326,7 @@ def test_pins_drops_note_system_message_and_examples_come_back(file: Path) -> No
         expected = run.chat.conversation
     saved = load(file, run.session).conversation
     assert saved == expected
-    assert (saved.pins, saved.drops) == ({4}, (3, 1))
+    assert (set(saved.pins), saved.drops) == ({4}, (3, 1))
     assert saved.note == Note("Two were told.", 0, 3, frozenset({1}))
 
 
@@ -403,13 +403,11 @@ def test_absurd_usage_does_not_end_the_chat(file: Path, run: Desk, count_of: int
     assert [text for _, text in said(file, run.session)] == ["Hi", "Ho", "And?", "More."]
 
 
-@pytest.mark.parametrize("field", ["model", "title", "finish_reason"])
+@pytest.mark.parametrize("field", ["title", "finish_reason"])
 def test_a_lone_surrogate_elsewhere_does_not_end_the_chat(
     file: Path, run: Desk, field: str
 ) -> None:
     reason = "odd\udcff" if field == "finish_reason" else "stop"
-    if field == "model":
-        run.chat.use(run.chat.provider, card_for("odd\udcff"))
     run.say("Hi", [TextDelta("Ho"), Finished(reason)])
     if field == "title":
         run.recorder.rename("odd\udcff")
@@ -439,7 +437,7 @@ def test_a_session_that_was_deleted_meanwhile_is_written_anew(file: Path, run: D
         "Three",
         "third",
     ]
-    assert (saved.session.title, saved.conversation.pins) == ("One", {0})
+    assert (saved.session.title, set(saved.conversation.pins)) == ("One", {0})
     assert count(file, "session") == 1
     assert_sound(file)
 
@@ -543,8 +541,8 @@ def test_what_was_not_saved_is_saved_by_whatever_is_kept_next(file: Path, run: D
 
 def test_usage_and_reply_of_an_end_that_failed_come_later(file: Path, run: Desk) -> None:
     disk = Disk(run)
-    end = [TextDelta("first"), UsageReport(Usage(4, 2)), Finished("stop")]
-    run.chat.provider = Watched(*end[:1], disk.fail, *end[1:])
+    usage = UsageReport(Usage(4, 2))
+    run.chat.provider = Watched(TextDelta("first"), disk.fail, usage, Finished("stop"))
     hear(run.chat.say("One"))
     assert len(run.notices) == 1
     disk.come_back()

