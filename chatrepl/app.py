@@ -33,6 +33,7 @@ from chatrepl.store.keys import Keys
 from chatrepl.store.recorder import SessionRecorder
 from chatrepl.store.sessions import Sessions
 from chatrepl.store.transcript import load_messages
+from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
 
@@ -121,7 +122,7 @@ class App:
         """Give who keeps a session from now on: a saved one, or one that is still to begin."""
         if not self.settings.save:
             return NoRecorder()
-        recorder = SessionRecorder(self._database, self.screen.notice, title)
+        recorder = SessionRecorder(self._database, self.screen.notice, title, clean)
         if saved is not None:
             recorder.go_on(saved)
         self._stack.callback(recorder.close)
@@ -337,10 +338,15 @@ class App:
         """
         system = self._system_text(settings)
         conversation, resumed = self._loaded, self.saved is not None
-        asked_for = settings.origins.get("system") not in {None, str(self.sources.file_path)}
-        if asked_for or (conversation.system is None and not resumed):
+        origin, by_flag = settings.origins.get("system"), settings.origins.get("persona")
+        if resumed:
+            asked_for = origin == "--system" or (origin is not None and by_flag == "--persona")
+        else:
+            loaded = conversation.system is not None
+            asked_for = not loaded or origin not in {None, str(self.sources.file_path)}
+        if asked_for:
             conversation = conversation.with_system(system)
-        if resumed and settings.origins.get("persona") != "--persona":
+        if resumed and by_flag != "--persona":
             return conversation
         examples = tuple(
             message

@@ -289,6 +289,8 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         "plain": plain or None,
         "save": False if no_save else None,
     }
+    if resume is not None and not resume.strip():
+        raise SettingsError("--resume needs an id, or words.", "-c goes on with the last session.")
     if continue_ and resume is None:
         resume = ""
     if load is not None and resume is not None:

@@ -10,7 +10,8 @@ import typer
 
 from chatrepl.cli_options import HELP_NAMES, Json, new_app
 from chatrepl.errors import SettingsError
-from chatrepl.paths import Paths
+from chatrepl.paths import Paths, expanded
+from chatrepl.terminal.sanitize import clean, title_from
 from chatrepl.terminal.screen import Screen, print_json
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def rename(
     as_json: Json = False,
 ) -> int:
     """Give a session another title."""
-    words = " ".join(" ".join(title).split())
+    words = title_from(" ".join(title))
     if not words:
         raise SettingsError("The title is empty: nothing was changed.")
     with _opened() as store:
@@ -162,7 +163,7 @@ def export(
         return 0
     exporting.write(
         saved.conversation,
-        out,
+        expanded(out),
         form=chosen,
         title=about.title,
         created=about.created,
@@ -186,8 +187,8 @@ def _the_one(store: "Sessions", name: str) -> "Session":
 def _confirmed(session: "Session") -> bool:
     if not sys.stdin.isatty():
         raise SettingsError("Deleting asks first, and nobody is there to answer.", "--yes does it.")
-    count = f"{session.messages:,} messages"
-    return typer.confirm(f"Delete “{session.title}” ({session.id}, {count}) for good?", err=True)
+    about = f"“{clean(session.title)}” ({session.id}, {session.messages:,} messages)"
+    return typer.confirm(f"Delete {' '.join(about.split())} for good?", err=True)
 
 
 def _tell(session: "Session", words: str, *, as_json: bool) -> None:

@@ -68,8 +68,14 @@ class Recorder(Protocol):
     def spent(self, purpose: Purpose, usage: Usage) -> None:
         """Note what a completion used."""
 
-    def end(self, exchange: Exchange | None) -> None:
-        """Note the exchange as it ended; None when nothing came."""
+    def end(
+        self,
+        exchange: Exchange | None,
+        talk: Conversation,
+        pins: Sequence[int],
+        drops: Sequence[int],
+    ) -> None:
+        """Note the exchange as it ended, None when nothing came, and where the talk stands."""
 
     def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
         """Note where the talk stands: its path, system message, examples, note, and marks by id."""
@@ -89,7 +95,13 @@ class NoRecorder:
     def spent(self, purpose: Purpose, usage: Usage) -> None:
         """Keep nothing."""
 
-    def end(self, exchange: Exchange | None) -> None:
+    def end(
+        self,
+        exchange: Exchange | None,
+        talk: Conversation,
+        pins: Sequence[int],
+        drops: Sequence[int],
+    ) -> None:
         """Keep nothing."""
 
     def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:

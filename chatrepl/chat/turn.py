@@ -301,7 +301,7 @@ class Chat:
     def _keep_reply(self, talk: Conversation, turn: "_Turn") -> None:
         """Keep the reply, or as much of it as came, and go on with the one that is there."""
         if not turn.pieces:
-            self.recorder.end(None)
+            self._end(None)
             return
         last = talk.exchanges[-1]
         reply = Message("assistant", "".join(turn.pieces))
@@ -311,13 +311,18 @@ class Chat:
             usage = last.usage + usage if last.usage and usage else usage or last.usage
         elif usage is not None and not turn.thought and not usage.reasoning_tokens:
             self.calibration.observe_reply(reply, usage.completion_tokens)
+        self.tree.marked(*self.tree.marks(self.conversation))  # of a reply that is left
         self.conversation = talk.answered(
             reply, turn.finish_reason, usage, model=self.card.name, provider=self.provider.name
         )
         exchange = self.conversation.exchanges[-1]
         parent = self.conversation.exchanges[-2].id if len(self.conversation.exchanges) > 1 else 0
         self.tree.put(parent, exchange)
-        self.recorder.end(exchange)
+        self._end(exchange)
+
+    def _end(self, exchange: Exchange | None) -> None:
+        talk = self.conversation
+        self.recorder.end(exchange, talk, *self.tree.marks(talk))
 
     def _warn(self, prompt: Message) -> Iterator[Event]:
         """Say what the user may not know: once, each."""

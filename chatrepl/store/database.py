@@ -1,16 +1,18 @@
 """The file that sessions are kept in: opened with care, and never destroyed."""
 
 import os
+import shlex
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from chatrepl.errors import StorageError
-from chatrepl.store.migrations import migrate
+from chatrepl.store.migrations import format_of, migrate
 
 _PATIENCE = 3.0  # seconds that another program may hold the database for
 
@@ -61,10 +63,9 @@ class Database:
         if self._connection is None:
             try:
                 self._connection = self._connect()
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if not _is_damage(error):
                     raise
-                self._set_aside()
                 self._connection = self._connect()
         return self._connection
 
@@ -78,12 +79,14 @@ class Database:
         )
         try:
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), _PATIENCE)
+            _patiently(lambda: format_of(connection, self.file), _PATIENCE)
+            for pragma in ("synchronous = FULL", "secure_delete = ON", "journal_mode = WAL"):
+                _patiently(partial(connection.execute, f"PRAGMA {pragma}"), _PATIENCE)
             _patiently(lambda: migrate(connection, self.file), _PATIENCE)
-        except BaseException:
-            connection.close()
+        except BaseException as error:
+            if _is_damage(error):
+                self._set_aside()
+            connection.close()  # after that: it would delete the journal
             raise
         return connection
 
@@ -91,11 +94,10 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            damaged = isinstance(error, sqlite3.DatabaseError) and _is_damage(error)
-            if damaged and self._connection is not None:
-                self.close()
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+            if _is_damage(error) and self._connection is not None:
                 self._set_aside()
+                self.close()
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise StorageError(f"The session database {self.file}: {why}.") from error
 
@@ -109,7 +111,7 @@ class Database:
                 part.rename(aside.with_name(aside.name + end))
         self._say(
             f"The session database was damaged. It is kept as {aside}; a new one is begun. "
-            f"To save what is in it: sqlite3 {aside.name} .recover"
+            f"To save what is in it: sqlite3 {shlex.quote(str(aside))} .recover"
         )
 
 
@@ -128,9 +130,11 @@ def _patiently(act: Callable[[], object], patience: float) -> None:
             return
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _is_damage(error: BaseException) -> bool:
+    """Tell whether a file is no sound database; of a broken table even the message is no text."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    damage = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return code in damage or isinstance(error, UnicodeDecodeError)
 
 
 def _make_private(file: Path) -> None:

@@ -104,7 +104,9 @@ def write(  # noqa: PLR0913 - what the file says, and how it is written
         with file.open("w" if force else "x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError as error:
-        raise SettingsError(f"{file} is there already: nothing was written.") from error
+        text = f"{file} is there already: nothing was written."
+        hint = "Name another file; chatrepl sessions export --force overwrites it."
+        raise SettingsError(text, hint) from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise SettingsError(f"{file} can't be written: {why}") from error

@@ -34,7 +34,7 @@ MIGRATIONS = (
     CREATE TABLE exchange (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
-        parent INTEGER REFERENCES exchange (id) ON DELETE CASCADE,
+        parent INTEGER REFERENCES exchange (id) ON DELETE SET NULL,
         begun TEXT NOT NULL,
         ended TEXT,
         provider TEXT NOT NULL,
@@ -108,12 +108,12 @@ def migrate(connection: sqlite3.Connection, file: object) -> None:
 
     Raises StorageError for one of a newer format, or of another program.
     """
-    version = _version(connection, file)
+    version = format_of(connection, file)
     if version == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for number in range(_version(connection, file), len(MIGRATIONS)):  # another may have begun
+        for number in range(format_of(connection, file), len(MIGRATIONS)):  # another may have begun
             for statement in _statements(MIGRATIONS[number]):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number + 1}")
@@ -125,11 +125,18 @@ def migrate(connection: sqlite3.Connection, file: object) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection, file: object) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and application != APPLICATION_ID:
+def format_of(connection: sqlite3.Connection, file: object) -> int:
+    """Give the number of steps that a database has taken; 0 for a new one.
+
+    Raises StorageError for one of a newer format, or of another program.
+    """
+    version, application, tables = connection.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema) "
+        "FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
+    if not tables:
+        return 0
+    if application != APPLICATION_ID or version < 0:
         text = f"{file} is a database, but not one of chatrepl's."
         raise StorageError(text, "Move it away, or set CHATREPL_HOME to another folder.")
     if version > len(MIGRATIONS):

@@ -16,7 +16,15 @@ from chatrepl.chat.sessions import Saved
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
-from chatrepl.store.sessions import Marks, Opening, PlainMessage, PlainNote, stamp, write_reply
+from chatrepl.store.sessions import (
+    Marks,
+    Opening,
+    PlainMessage,
+    PlainNote,
+    encodable,
+    stamp,
+    write_reply,
+)
 
 EVERY = 0.5
 """Seconds between two writings of the journal: more of a reply can't be lost to kill -9."""
@@ -30,7 +38,8 @@ class SessionRecorder:
 
     Whatever the database does, the chat goes on: `say` is told once that it is not saved, and
     once that it is again. What could not be written is written as soon as it can be. `session` is
-    the id, None before there is one; `title` None until there is one.
+    the id, None before there is one; `title` None until there is one. `shown` gives what is seen
+    of a text, of which a title is made.
     """
 
     def __init__(
@@ -38,11 +47,13 @@ class SessionRecorder:
         database: Database,
         say: Callable[[str], None],
         title: str | None = None,
+        shown: Callable[[str], str] = str,
     ) -> None:
         self.session: str | None = None
         self.title = title
         self._database = database
         self._say = say
+        self._shown = shown
         self._failing = False
         self._rows: dict[int, int] = {}  # of exchanges, by their ids in the tree
         self._new: list[int] = []  # of these, what this transaction has added
@@ -51,6 +62,7 @@ class SessionRecorder:
         self._ends: list[_End] = []  # not written yet
         self._vain: tuple[int, int] | None = None  # a place, and what was asked there in vain
         self._kept: tuple[object, ...] = ()
+        self._untitled = False  # whether the title is not written yet
         self._journal = _Journal(self._write_piece)
 
     def go_on(self, saved: Saved) -> None:
@@ -61,7 +73,7 @@ class SessionRecorder:
     def begin(self, talk: Conversation) -> None:
         """Write the last exchange of a talk, and whatever before it is not written yet."""
         self._talk, self._spent, self._vain = talk, [], None
-        self._attempt(self._write_talk)
+        self._attempt(self._write_head)
         self._journal.begin()
 
     def text(self, delta: str) -> None:
@@ -72,21 +84,29 @@ class SessionRecorder:
         """Take what a completion used."""
         self._spent.append((purpose, usage))
 
-    def end(self, exchange: Exchange | None) -> None:
-        """Write how the exchange ended."""
+    def end(
+        self,
+        exchange: Exchange | None,
+        talk: Conversation,
+        pins: Sequence[int],
+        drops: Sequence[int],
+    ) -> None:
+        """Write how the exchange ended, and where the talk stands."""
         self._journal.end()
         if exchange is None:
             said = self._talk.exchanges
-            self._vain = (said[-2].id if len(said) > 1 else 0, said[-1].id)
+            if said[-1].reply is None:
+                self._vain = (said[-2].id if len(said) > 1 else 0, said[-1].id)
         else:
             self._talk = self._talk.with_last(exchange)
-        self._ends.append(_End(self._talk.exchanges[-1], exchange is not None, self._spent))
-        self._attempt(self._write_talk)
+        self._ends.append(_End(self._talk, exchange is not None, self._spent))
+        self._kept = ()
+        self.keep(talk, pins, drops)
 
     def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
-        """Write where the talk stands, if that has changed."""
+        """Write where the talk stands, if that has changed, and what could not be written."""
         kept = (talk.head, talk.system, talk.examples, tuple(pins), tuple(drops), talk.note)
-        if self.session is None or kept == self._kept:
+        if not self._failing and (self.session is None or kept == self._kept):
             return
 
         def write(connection: sqlite3.Connection) -> None:
@@ -98,21 +118,24 @@ class SessionRecorder:
     def save(self, talk: Conversation) -> None:
         """Write a whole talk now: a session that begins with what was said elsewhere."""
         self._talk = talk
-        self._attempt(self._write_talk)
+        self._attempt(self._write_head)
 
     def rename(self, title: str) -> None:
         """Give the session a title, at once if it has begun."""
-        self.title = title
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE session SET title = ? WHERE id = ?", (title, self.session))
-
+        self.title = encodable(title)
         if self.session is not None:
-            self._attempt(write)
+            self._untitled = True
+            self._attempt(self._write_title)
+
+    def _write_title(self, connection: sqlite3.Connection) -> None:
+        query = "UPDATE session SET title = ? WHERE id = ?"
+        connection.execute(query, (self.title, self.session))
 
     def close(self) -> None:
-        """End the thread that writes the journal."""
+        """End the thread that writes the journal, and try once more what could not be written."""
         self._journal.close()
+        if self._failing and self._talk.exchanges:
+            self._attempt(self._write_head)
 
     def _attempt(self, write: Callable[[sqlite3.Connection], None]) -> bool:
         """Write something and what was left over; what goes wrong is said once."""
@@ -121,9 +144,12 @@ class SessionRecorder:
             with self._database.writing() as connection:
                 if self.session is not None and not _is_there(connection, self.session):
                     self._forget()  # it was deleted, or the whole database set aside
-                write(connection)
                 for end in self._ends:
                     self._write_end(connection, end)
+                self._write_path(connection, self._talk)
+                write(connection)
+                if self._untitled:
+                    self._write_title(connection)
         except BaseException as error:
             self.session = before
             for added in self._new:
@@ -136,6 +162,7 @@ class SessionRecorder:
             self._failing = True
             return False
         del self._ends[:ends]
+        self._untitled = False
         if self._failing:
             self._failing = False
             self._say("This chat is saved again.")
@@ -147,9 +174,23 @@ class SessionRecorder:
         self._rows = {}
         self._kept = ()
 
-    def _write_talk(self, connection: sqlite3.Connection) -> None:
-        said = self._talk.exchanges
-        if self.session is None:
+    def _write_head(self, connection: sqlite3.Connection) -> None:
+        last = self._talk.exchanges[-1]
+        self._write_time(connection, last)
+        connection.execute(
+            "UPDATE session SET head = ? WHERE id = ?", (self._rows[last.id], self.session)
+        )
+
+    def _write_time(self, connection: sqlite3.Connection, last: Exchange) -> None:
+        connection.execute(
+            "UPDATE session SET updated = ?, provider = ?, model = ? WHERE id = ?",
+            (stamp(), last.provider, last.model, self.session),
+        )
+
+    def _write_path(self, connection: sqlite3.Connection, talk: Conversation) -> None:
+        """Write what is not written yet of the exchanges of a talk."""
+        said = talk.exchanges
+        if said and self.session is None:
             self._write_session(connection)
         first = len(said)
         while first and said[first - 1].id not in self._rows:
@@ -159,16 +200,13 @@ class SessionRecorder:
             self._rows[exchange.id] = self._write_exchange(connection, before, exchange)
             self._new.append(exchange.id)
             before = exchange.id
-        connection.execute(
-            "UPDATE session SET head = ?, updated = ?, provider = ?, model = ? WHERE id = ?",
-            (self._rows.get(before), stamp(), said[-1].provider, said[-1].model, self.session),
-        )
 
     def _write_session(self, connection: sqlite3.Connection) -> None:
         name = "".join(secrets.choice(_LETTERS) for _ in range(6))
         prompts = (e.prompt for e in self._talk.exchanges if e.prompt is not None)
         if self.title is None:
-            self.title = title_of(next((prompt.content for prompt in prompts), ""))
+            text = next((prompt.content for prompt in prompts), "")
+            self.title = title_of(self._shown(text))
         connection.execute(
             "INSERT INTO session (id, title, created, updated, provider, model, opening) "
             "VALUES (?, ?, ?, ?, '', '', ?)",
@@ -221,9 +259,10 @@ class SessionRecorder:
         return True
 
     def _write_end(self, connection: sqlite3.Connection, end: "_End") -> None:
-        exchange, row = end.exchange, self._rows.get(end.exchange.id)
-        if row is None:
-            return  # it is on no path that is saved
+        self._write_path(connection, end.talk)
+        exchange = end.talk.exchanges[-1]
+        row = self._rows[exchange.id]
+        self._write_time(connection, exchange)
         for purpose, usage in end.spent:
             connection.execute(
                 "INSERT INTO completion (exchange, ended, purpose, provider, model, prompt_tokens, "
@@ -235,7 +274,7 @@ class SessionRecorder:
             write_reply(connection, row, exchange.reply.content)
             connection.execute(
                 "UPDATE exchange SET finish_reason = ?, provider = ?, model = ? WHERE id = ?",
-                (exchange.finish_reason, exchange.provider, exchange.model, row),
+                (encodable(exchange.finish_reason), exchange.provider, exchange.model, row),
             )
             _write_usage(connection, row, exchange.usage)
         connection.execute("UPDATE exchange SET ended = ? WHERE id = ?", (stamp(), row))
@@ -265,9 +304,9 @@ class SessionRecorder:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How an exchange ended, and what it used."""
+    """How the last exchange of a talk ended, and what it used."""
 
-    exchange: Exchange
+    talk: Conversation
     answered: bool
     spent: list[tuple[Purpose, Usage]]
 
@@ -285,8 +324,9 @@ class _Journal:
         self._closed = False
 
     def begin(self) -> None:
-        self._pieces = []
-        self._open = True
+        with self._writing:
+            self._pieces = []
+            self._open = True
 
     def add(self, piece: str) -> None:
         self._pieces.append(piece)
@@ -318,18 +358,23 @@ class _Journal:
 
 
 def title_of(text: str) -> str:
-    """Make a title of a message: the beginning of its first line.
+    """Make a title of a message: the beginning of its first line on which there is something.
 
     >>> title_of("\\n  What is   the capital of France?\\nAnd of Spain?")
     'What is the capital of France?'
     >>> title_of("")
     'Untitled'
     """
-    line = next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "Untitled")
+    lines = (" ".join(line.split()) for line in text.splitlines() if _is_visible(line))
+    line = next(lines, "Untitled")
     if len(line) <= _TITLE:
         return line
     cut = line[:_TITLE].rfind(" ")
     return line[: cut if cut > _TITLE // 2 else _TITLE - 1] + "…"
+
+
+def _is_visible(text: str) -> bool:
+    return any(character.isprintable() and not character.isspace() for character in text)
 
 
 def _is_there(connection: sqlite3.Connection, session: str) -> bool:
@@ -337,13 +382,14 @@ def _is_there(connection: sqlite3.Connection, session: str) -> bool:
     return connection.execute(query, (session,)).fetchone() is not None
 
 
-def _counts(usage: Usage) -> tuple[int, int, int, int]:
-    return (
+def _counts(usage: Usage) -> tuple[int, ...]:
+    counts = (
         usage.prompt_tokens,
         usage.completion_tokens,
         usage.cached_tokens,
         usage.reasoning_tokens,
     )
+    return tuple(min(count, 2**63 - 1) for count in counts)  # a server may say anything
 
 
 def _write_usage(connection: sqlite3.Connection, row: int, usage: Usage | None) -> None:

@@ -18,6 +18,7 @@ from chatrepl.errors import SettingsError
 from chatrepl.store.database import Database
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+Encodable = TypeVar("Encodable", str, str | None)
 _ABANDONED = timedelta(minutes=1)  # a reply of which nothing has been written for so long
 _TRIGRAM = 3
 
@@ -77,17 +78,11 @@ class Sessions:
 
     def search(self, text: str, limit: int = 50) -> list[Hit]:
         """Find the messages that hold every word of a text, in any case; newest first."""
-        words = text.split()
+        words = encodable(text).replace("\0", " ").split()
         if not words or not self.database.file.exists():
             return []
         self._end_abandoned()
-        indexed = [word for word in words if len(word) >= _TRIGRAM]
-        conditions = ["content LIKE ? ESCAPE '\\'" for word in words if len(word) < _TRIGRAM]
-        values: list[object] = [_pattern(word) for word in words if len(word) < _TRIGRAM]
-        if indexed:
-            matching = "SELECT rowid FROM message_text WHERE message_text MATCH ?"
-            conditions.append(f"message.id IN ({matching})")
-            values.append(" ".join('"' + word.replace('"', '""') + '"' for word in indexed))
+        conditions, values = _conditions(words)
         query = f"""
             SELECT found.role, found.content, listed.*
             FROM (SELECT message.id, role, content, session FROM message
@@ -97,6 +92,7 @@ class Sessions:
             ORDER BY found.id DESC
         """  # noqa: S608 - only placeholders are put together
         with self.database.reading() as connection:
+            connection.create_function("holds", 2, _holds, deterministic=True)
             rows = connection.execute(query, (*values, limit)).fetchall()
         hits = (Hit(_session(row[2:]), row[0], row[1]) for row in rows)
         return list(dict.fromkeys(hits))  # what was asked again stands on two branches
@@ -108,7 +104,7 @@ class Sessions:
         Raises SettingsError if there is none.
         """
         sessions = self.all()
-        word = name.strip().lower()
+        word = encodable(name).strip().lower()
         chosen = [s for s in sessions if s.id == word]
         chosen = chosen or [s for s in sessions if len(word) >= _TRIGRAM and s.id.startswith(word)]
         chosen = chosen or [s for s in sessions if word and word == s.title.lower()]
@@ -132,6 +128,7 @@ class Sessions:
             exchanges, parents = _exchanges(connection, name)
         tree, unsent = _grow(exchanges, parents, head or 0)
         last = head if head in tree.exchanges else parents.get(head, 0)
+        last = last if last in tree.exchanges else 0
         talk = _begin(_decoded(opening, Opening))
         plain = _decoded(marks, Marks)
         tree.marked(*([i for i in ids if i in tree.exchanges] for ids in (plain.pins, plain.drops)))
@@ -141,7 +138,8 @@ class Sessions:
     def rename(self, name: str, title: str) -> None:
         """Give a session another title."""
         with self.database.writing() as connection:
-            connection.execute("UPDATE session SET title = ? WHERE id = ?", (title, name))
+            query = "UPDATE session SET title = ? WHERE id = ?"
+            connection.execute(query, (encodable(title), name))
 
     def remove(self, name: str) -> None:
         """Delete a session and all its branches."""
@@ -168,6 +166,11 @@ def stamp(time: datetime | None = None) -> str:
     """Write a time, by default now, as the database has it."""
     time = time or datetime.now(UTC)
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encodable(text: Encodable) -> Encodable:
+    """Replace lone surrogates, which no file can hold."""
+    return text and text.encode(errors="replace").decode()
 
 
 def write_reply(
@@ -197,14 +200,31 @@ def write_reply(
 
 def _session(row: Iterable[Any]) -> Session:
     name, title, created, updated, provider, model, messages = row
-    begun, changed = datetime.fromisoformat(created), datetime.fromisoformat(updated)
-    return Session(name, title, begun, changed, provider, model, messages)
+    return Session(name, title, _time(created), _time(updated), provider, model, messages)
 
 
-def _pattern(word: str) -> str:
-    for special in "\\%_":
-        word = word.replace(special, f"\\{special}")
-    return f"%{word}%"
+def _time(text: str) -> datetime:
+    """Read a time; what can't be one, which we have not written, is long ago."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _conditions(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Say in SQL that a message holds every word: by the index, or for short ones by a scan."""
+    indexed = [word for word in words if len(word) >= _TRIGRAM]
+    short = [word for word in words if word not in indexed]
+    conditions, values = ["holds(content, ?)"] * len(short), [word.lower() for word in short]
+    if indexed:
+        matching = "SELECT rowid FROM message_text WHERE message_text MATCH ?"
+        conditions.insert(0, f"message.id IN ({matching})")
+        values.insert(0, " ".join('"' + word.replace('"', '""') + '"' for word in indexed))
+    return conditions, values
+
+
+def _holds(text: str, word: str) -> bool:
+    return word in text.lower()
 
 
 def _pieces(connection: sqlite3.Connection, exchange: int) -> Iterator[str]:
@@ -222,7 +242,7 @@ def _exchanges(
         "JOIN exchange ON exchange.id = exchange WHERE session = ? ORDER BY exchange, position",
         (session,),
     ):
-        messages.setdefault(exchange, []).append(Message(role, content, name))
+        messages.setdefault(exchange, []).append(Message(role, str(content), name))
     exchanges, parents = {}, {}
     for row in connection.execute(
         "SELECT * FROM exchange WHERE session = ? ORDER BY id", (session,)
@@ -240,7 +260,7 @@ def _exchanges(
 
 def _exchange(row: tuple[Any, ...], messages: list[Message]) -> Exchange:
     number, _, _, _, _, provider, model, finish_reason, *counts, _ = row
-    usage = None if counts[0] is None else Usage(*counts)
+    usage = None if counts[0] is None else Usage(*(count or 0 for count in counts))
     return Exchange(tuple(messages), finish_reason, usage, model, provider, number)
 
 
@@ -258,8 +278,8 @@ def _grow(
         if exchange.reply is None and number not in followed:
             if number == head:
                 unsent = exchange.messages[-1].content
-        elif not parents[number] or parents[number] in tree.exchanges:
-            tree.put(parents[number], exchange)
+        else:  # a parent that is not there is damage: better a branch of its own than none
+            tree.put(parents[number] if parents[number] in tree.exchanges else 0, exchange)
     return tree, unsent
 
 

@@ -31,7 +31,7 @@ def load_messages(file: Path) -> list[Message]:
     try:
         plain = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
         messages = msgspec.convert(_without_nulls(plain), list[_Message])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = f"--load: {file} is no array of OpenAI messages: {error}"
         hint = 'Example: [{"role": "user", "content": "Hello"}]'
         raise SettingsError(text, hint) from error

@@ -24,16 +24,22 @@ class Reply(Protocol):
 
 
 class PlainReply:
-    """Writes each piece as it comes; into a pipe or a file it is not even filtered."""
+    """Writes each piece as it comes; into a pipe or a file it is not even filtered.
 
-    def __init__(self, screen: Screen) -> None:
+    The last line of what was `before` is written again first.
+    """
+
+    def __init__(self, screen: Screen, before: str = "") -> None:
         self._screen = screen
+        self._before = before.rpartition("\n")[2]
         self._out = sys.stdout
         self._sanitizer = Sanitizer() if screen.on_terminal else None
         self._last = "\n"
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin with the line that is gone on with."""
+        if self._before:
+            self.text(self._before)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,10 +69,10 @@ class PlainReply:
 def reply_on(screen: Screen, *, plain: bool, before: str = "") -> Reply:
     """Choose how to show a reply: Markdown on a terminal, else the text.
 
-    `before` is the block in which it goes on: rendered, a block is shown as one.
+    `before` is the block in which it goes on: it is shown again, or as text its last line is.
     """
     if plain or not screen.on_terminal:
-        return PlainReply(screen)
+        return PlainReply(screen, before)
     from chatrepl.terminal.rendering import MarkdownReply  # noqa: PLC0415 - imports rich.markdown
 
     return MarkdownReply(screen, before)

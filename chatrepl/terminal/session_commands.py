@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
-from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.sanitize import clean, title_from
 from chatrepl.terminal.window_commands import exchange_at, members
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def fork(repl: "Repl", _: str) -> None:
 
 def title(repl: "Repl", argument: str) -> None:
     """Show or set the session's title."""
-    now = repl.host.title(" ".join(argument.split()))
+    words = title_from(argument)
+    if argument and not words:
+        raise SettingsError("Nothing of that title can be seen.")
+    now = repl.host.title(words)
     if now is None:
         repl.screen.notice("this chat is not saved (--no-save)")
     else:

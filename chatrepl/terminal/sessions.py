@@ -49,18 +49,17 @@ def show_list(sessions: Sequence[Session], screen: Screen) -> None:
 
 def show_hits(hits: Iterable[Hit], text: str, screen: Screen) -> None:
     """Show what a search has found: the session, then the words around each place."""
-    words = text.split()
+    words, whole = text.split(), not screen.on_terminal
     last = ""
     for hit in hits:
         if hit.session.id != last:
             last = hit.session.id
-            screen.out.print(
-                Text.assemble((last, "bold"), f"  {_one_line(clean(hit.session.title))}")
-            )
+            title = _one_line(clean(hit.session.title))
+            screen.out.print(Text.assemble((last, "bold"), f"  {title}"), soft_wrap=whole)
         line = Text(f"  {hit.role}: ", style="dim")
         found = Text(excerpt(clean(hit.text), words), style="not dim")
         found.highlight_words(words, "bold yellow", case_sensitive=False)
-        screen.out.print(line + found)
+        screen.out.print(line + found, soft_wrap=whole)
 
 
 def excerpt(text: str, words: Sequence[str]) -> str:

@@ -950,7 +950,13 @@ class Notes:
     def spent(self, purpose: str, usage: Usage) -> None:
         self.notes.append(("spent", purpose, usage))
 
-    def end(self, exchange: Exchange | None) -> None:
+    def end(
+        self,
+        exchange: Exchange | None,
+        talk: Conversation,
+        pins: Sequence[int],
+        drops: Sequence[int],
+    ) -> None:
         self.notes.append(
             ("end", exchange and (exchange.reply, exchange.finish_reason, exchange.usage))
         )

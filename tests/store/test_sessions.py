@@ -1,11 +1,12 @@
 """Sessions, listed, searched, found, read, renamed and removed; and a model to compare with."""
 
 import shutil
+import sqlite3
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from hypothesis.stateful import (
 
 from chatrepl.chat.events import Finished, TextDelta
 from chatrepl.chat.messages import Message
-from chatrepl.errors import ServerError, SettingsError, StreamInterruptedError
+from chatrepl.errors import ChatreplError, ServerError, SettingsError, StreamInterruptedError
 from chatrepl.store.sessions import Sessions, stamp
 from tests.support.store import Desk, assert_sound, count, desk, load, sessions_in, shape
 
@@ -375,6 +376,50 @@ def test_a_reply_that_was_left_can_be_gone_on_with(file: Path) -> None:
     said = [message.content for message in load(file, name).conversation.messages]
     assert said == ["One", "first", "Two", "ondly this", "Three", "third"]
     assert count(file, "piece") == 0
+
+
+# What only damage, or another program, can have written.
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE session SET created = '2026-11-t3T01:30:22.838Z' WHERE id = :id",
+        "UPDATE session SET updated = '' WHERE id = :id",
+        "UPDATE session SET head = 999 WHERE id = :id",
+        "UPDATE session SET head = NULL WHERE id = :id",
+        "UPDATE session SET opening = '{', marks = 'null' WHERE id = :id",
+        """UPDATE session SET marks = '{"pins":[999],"drops":[1,1]}' WHERE id = :id""",
+        "DELETE FROM message WHERE exchange = 2",
+        "DELETE FROM message WHERE exchange IN (2, 3)",
+        "DELETE FROM message",
+        "UPDATE exchange SET parent = 3 WHERE id = 1",
+        "UPDATE exchange SET parent = id",
+        "UPDATE exchange SET parent = 999 WHERE id = 2",
+        "UPDATE exchange SET session = 'nobody' WHERE id = 2",
+        "UPDATE exchange SET prompt_tokens = 1, completion_tokens = NULL",
+        "UPDATE message SET role = 'wizard' WHERE exchange = 2",
+        "UPDATE message SET content = CAST(x'ff80' AS TEXT) WHERE exchange = 2",
+        "INSERT INTO piece VALUES (3, 'no time', 'late')",
+    ],
+)
+def test_an_odd_row_hides_no_other_session_and_ends_in_a_result_or_a_named_error(
+    file: Path, sessions: Sessions, damage: str
+) -> None:
+    name = keep(file, "One", "1", "Two", "2", "Three", "3")
+    other = keep(file, "Other", "Yes")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(damage, {"id": name} if ":id" in damage else {})
+    assert other in [found.id for found in sessions.all()]
+    for act in (
+        lambda: sessions.load(name),
+        lambda: sessions.search("o"),
+        lambda: sessions.find("three"),
+    ):
+        with suppress(ChatreplError):
+            act()
+    sessions.remove(name)
+    assert [found.id for found in sessions.all()] == [other]
 
 
 # Several at once.

@@ -251,7 +251,9 @@ def test_without_a_session_to_go_on_with_nothing_is_asked(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("name", ["nothing", "zz", "'; --", "%", "_", '"', "\x1b[31m", "a" * 9000])
+@pytest.mark.parametrize(
+    "name", ["nothing", "", " ", "zz", "'; --", "%", "_", '"', "\x1b[31m", "a" * 9000]
+)
 def test_a_name_that_no_session_has_is_told(home: Path, server: Loopback, name: str) -> None:
     ask(home, server, "one")
     done = ask(home, server, "--resume", name, "more", status=2)
