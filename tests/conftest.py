@@ -23,6 +23,13 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep on one worker what would disturb each other: llama.cpp's threads wait by spinning."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "model_file" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("embedded"))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """An empty home directory."""

@@ -240,7 +240,7 @@ def test_of_several_matches_the_newest_is_taken_and_the_others_are_said(
     assert done.stdout == "You said: more\n"
 
 
-@pytest.mark.parametrize("arguments", [["-c"], ["--resume", "nothing"], ["--resume", "   "]])
+@pytest.mark.parametrize("arguments", [["-c"], ["--resume", "nothing"]])
 def test_without_a_session_to_go_on_with_nothing_is_asked(
     home: Path, server: Loopback, arguments: list[str]
 ) -> None:
@@ -251,15 +251,24 @@ def test_without_a_session_to_go_on_with_nothing_is_asked(
     assert server.requests == []
 
 
-@pytest.mark.parametrize(
-    "name", ["nothing", "", " ", "zz", "'; --", "%", "_", '"', "\x1b[31m", "a" * 9000]
-)
+@pytest.mark.parametrize("name", ["nothing", "zz", "'; --", "%", "_", '"', "\x1b[31m", "a" * 9000])
 def test_a_name_that_no_session_has_is_told(home: Path, server: Loopback, name: str) -> None:
     ask(home, server, "one")
     done = ask(home, server, "--resume", name, "more", status=2)
     assert "There is no session" in done.stderr
     assert "chatrepl sessions" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_no_name_at_all_is_not_taken_for_the_last_session(
+    home: Path, server: Loopback, name: str
+) -> None:
+    ask(home, server, "one")
+    done = ask(home, server, "--resume", name, "more", status=2)
+    assert "--resume" in done.stderr
+    assert "-c goes on with the last" in done.stderr
+    assert len(server.requests) == 1
     assert len(server.requests) == 1
 
 
