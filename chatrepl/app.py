@@ -1,5 +1,6 @@
 """The one place that builds and closes things: settings become a provider and a chat."""
 
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -109,11 +110,14 @@ class App:
         provider, model, flags = saved.session.provider, saved.session.model, self.sources.flags
         if flags.model or not model or provider not in self.sources.providers:
             return
+        if flags.persona and self.sources.resolve().origins.get("model", "").startswith("persona"):
+            return
         kind = self.sources.providers[provider].kind
         if kind == "embedded" and not smollm2.is_name(model):
             return  # a file, of which only the name is known
         if not (flags.provider or flags.base_url):
-            flags = msgspec.structs.replace(flags, provider=provider)
+            url = None if provider in self.sources.file.providers else saved.session.base_url
+            flags = msgspec.structs.replace(flags, provider=provider, base_url=url or None)
         elif self.sources.resolve().provider != provider:
             return
         self.sources = replace(self.sources, flags=msgspec.structs.replace(flags, model=model))
@@ -123,10 +127,18 @@ class App:
         if not self.settings.save:
             return NoRecorder()
         recorder = SessionRecorder(self._database, self.screen.notice, title, clean)
+        recorder.base_url = self._base_url
         if saved is not None:
             recorder.go_on(saved)
         self._stack.callback(recorder.close)
         return recorder
+
+    @property
+    def _base_url(self) -> str:
+        """Give where the model is, if it is not the config file that says so; no password."""
+        if self.settings.provider in self.sources.file.providers:
+            return ""
+        return re.sub(r"//[^/?#]*@", "//", self.settings.server.base_url or "")
 
     @property
     def _recorder(self) -> SessionRecorder | None:
@@ -143,9 +155,15 @@ class App:
         """Begin a new session, with the same system message and examples."""
         chat.begin(chat.conversation.cleared(), self._record())
 
+    def forget_session(self, chat: Chat) -> None:
+        """Remove the session of a chat that has come to nothing. Raises ChatreplError."""
+        if chat.recorder.session is not None:
+            self.sessions.remove(chat.recorder.session)
+
     def fork_session(self, chat: Chat) -> None:
         """Go on in a session of its own, which begins with what was said in this one."""
-        title = f"{self._recorder.title} (fork)" if self._recorder else None
+        old = self._recorder.title if self._recorder else None
+        title = f"{old} (fork)" if old else None
         chat.begin(chat.conversation, self._record(title=title))
         if self._recorder is not None and chat.conversation.exchanges:
             self._recorder.save(chat.conversation)
@@ -309,6 +327,8 @@ class App:
         flags = msgspec.structs.replace(self.sources.flags, **changes)
         self.sources = replace(self.sources, flags=flags)
         self.settings = settings
+        if self._recorder is not None:
+            self._recorder.base_url = self._base_url
         chat.temperature = settings.temperature
         chat.reply_limit = settings.max_tokens
         chat.overflow = settings.overflow

@@ -1,5 +1,6 @@
 """The command line, and the one place where an error becomes a message and an exit status."""
 
+import errno
 import io
 import os
 import shlex
@@ -7,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -61,6 +63,8 @@ A prompt that begins with a command's name needs -- before it:
 EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + PLACES
 
 
+_HUNG_UP = 129
+
 _app = new_app()
 _models_app = new_app()
 _COMMANDS = {"models": _models_app, "sessions": cli_sessions.app, "key": cli_key.app}
@@ -92,6 +96,8 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - people get a message, not a traceback
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            return _HUNG_UP  # the terminal is gone, and nobody is there to be told
         screen.error(unforeseen(error, Paths.from_environment().cache))
         return 1
     return status
@@ -321,10 +327,18 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
 
 def _end_on_signals() -> None:
     """End as a program does that may still do something: what came of a reply is kept."""
-    for name, status in (("SIGTERM", 143), ("SIGHUP", 129)):
+    for name, status in (("SIGTERM", 143), ("SIGHUP", _HUNG_UP)):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
-            signal.signal(number, lambda *_, status=status: sys.exit(status))
+            signal.signal(number, partial(_end, status))
+
+
+def _end(status: int, *_: object) -> None:
+    """Leave, so that what came of a reply is kept; a second signal must not disturb that."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    sys.exit(status)
 
 
 @contextmanager
@@ -335,6 +349,10 @@ def _running(app: "App") -> Iterator["App"]:
             yield app
         except (ChatreplError, BrokenPipeError):
             raise
+        except OSError as error:
+            if error.errno == errno.EIO:  # the terminal is gone
+                raise
+            raise app.unforeseen(error) from error
         except Exception as error:
             raise app.unforeseen(error) from error
 

@@ -45,6 +45,9 @@ def sessions(
 ) -> int:
     """List the saved conversations, newest first."""
     if context.invoked_subcommand is not None:
+        if as_json:
+            command = f"chatrepl sessions {context.invoked_subcommand} … --json"
+            raise SettingsError("--json stands before the subcommand.", f"Behind it: {command}")
         return 0
     from chatrepl.terminal.sessions import as_dict, show_list  # noqa: PLC0415
 

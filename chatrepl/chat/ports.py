@@ -59,6 +59,10 @@ class Recorder(Protocol):
     def session(self) -> str | None:
         """Give the id under which it is kept; None before there is one."""
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether something should be kept and could not be."""
+
     def begin(self, talk: Conversation) -> None:
         """Note a talk whose last exchange begins, or goes on: called before a request leaves."""
 
@@ -85,6 +89,7 @@ class NoRecorder:
     """Keeps nothing: the conversation lives in memory only."""
 
     session = None
+    unsaved = False
 
     def begin(self, talk: Conversation) -> None:
         """Keep nothing."""

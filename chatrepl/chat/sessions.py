@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Session:
     """A saved conversation: `messages` counts what was said on its current branch.
 
-    `provider` and `model` are who answered last.
+    `provider` and `model` are who answered last, at `base_url` if no config file says where.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Session:
     provider: str
     model: str
     messages: int
+    base_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,11 @@ class Hit:
 class Saved:
     """A whole session: `conversation` is its current branch, `tree` has them all.
 
-    `unsent` is a last message that never got a reply, or empty.
+    `unsent` is a last message that never got a reply, or empty, and `unsent_id` its exchange.
     """
 
     session: Session
     conversation: Conversation
     tree: Tree
     unsent: str = ""
+    unsent_id: int = 0

@@ -28,12 +28,16 @@ class Tree:
         self._last_id += 1
         return self._last_id
 
+    def reserve(self, exchange: int) -> None:
+        """Leave an id to somebody else, and all before it."""
+        self._last_id = max(self._last_id, exchange)
+
     def put(self, parent: int, exchange: Exchange) -> None:
         """Take in an exchange that follows `parent`, or its new state."""
         if exchange.id not in self.exchanges:
             self._children.setdefault(parent, []).append(exchange.id)
             self.parents[exchange.id] = parent
-            self._last_id = max(self._last_id, exchange.id)
+            self.reserve(exchange.id)
         self.exchanges[exchange.id] = exchange
         self._gone_to[parent] = exchange.id
 

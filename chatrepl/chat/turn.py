@@ -112,11 +112,8 @@ class Chat:
         self.temperature = temperature
         self.reply_limit = reply_limit
         self.overflow: Overflow = overflow
-        self.sent: Window | None = None
-        self._left_out: tuple[object, ...] = ()
         self._warned = False
         self._assumed: Assumed | None = None
-        self._rest_until = 0  # exchanges; no summary is tried before there are so many
         self._measuring = threading.RLock()  # the toolbar counts beside the prompt
         self.use(provider, card, scale)
 
@@ -127,6 +124,9 @@ class Chat:
         self.tree = tree or Tree()
         self.conversation = conversation if tree else self.tree.adopt(conversation)
         self.recorder = recorder or NoRecorder()
+        self.sent: Window | None = None
+        self._left_out: tuple[object, ...] = ()
+        self._rest_until = 0  # exchanges; no summary is tried before there are so many
 
     def use(self, provider: Provider, card: ModelCard, scale: Scale | None = None) -> None:
         """Let another model answer from now on; `scale` is what is known of its tokenizer."""
@@ -255,11 +255,14 @@ class Chat:
 
         There must be an exchange that begins with a user message.
         """
-        return self._exchange(self.conversation.unanswered())
+        last = self.conversation.exchanges[-1]
+        waits = last.reply is None
+        return self._exchange(self.conversation if waits else self.conversation.unanswered())
 
     def go_on(self) -> Iterator[Event]:
         """Go on with the last reply, which there must be; what comes is appended to it."""
-        return self._exchange(self.conversation.asking(_GO_ON), goes_on=True)
+        last = len(self.conversation.exchanges) - 1  # what is gone on with must be sent
+        return self._exchange(self.conversation.pinned(last).asking(_GO_ON), goes_on=True)
 
     def go_to(self, exchange: int) -> None:
         """Make another path the conversation: the one that ends with an exchange, 0 for none."""
@@ -294,7 +297,9 @@ class Chat:
             self._keep_reply(replace(talk, note=draft.note), turn)
 
     def _placed(self, exchange: Exchange) -> Exchange:
-        """Give an exchange that begins a place of its own in the tree."""
+        """Give an exchange that begins a place of its own in the tree, unless it has one."""
+        if exchange.id:
+            return exchange
         number, model, provider = self.tree.new_id(), self.card.name, self.provider.name
         return replace(exchange, id=number, model=model, provider=provider)
 

@@ -45,7 +45,7 @@ class Endpoint:
     base_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 120.0
-    model_hint: str = f"Set another model with -m. {CHECK_URL}"
+    model_hint: str = f"Set another model (-m, or /model). {CHECK_URL}"
     log: Callable[[str], None] | None = None
 
     @property

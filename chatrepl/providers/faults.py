@@ -217,7 +217,8 @@ def _of_status(
             return QuotaError(f"{server} wants to be paid: {words}", "Check plan and billing.")
         case 429:
             text = f"{server} limits the rate: {words}"
-            return RateLimitError(text, "Wait a little, then try again.", retry_after=after)
+            wait = f"{after:,.0f} s" if after else "a little"
+            return RateLimitError(text, f"Wait {wait}, then try again.", retry_after=after)
         case 404 if model is None:
             text = f"{server} does not list its models, or base_url is wrong: {words}"
             return RequestRefusedError(text, CHECK_URL)

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,16 @@ _PATIENCE = 3.0  # seconds that another program may hold the database for
 class Database:
     """A SQLite file that several programs may use at once; opened when it is first needed.
 
-    A damaged one is set aside under another name, which `say` is told, and a new one begun.
+    A damaged one is set aside under another name, which `say` is told, and a new one begun;
+    `renewed` counts how often that was.
     """
 
     def __init__(self, file: Path, say: Callable[[str], None]) -> None:
         self.file = file
         self._say = say
+        self.renewed = 0
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0
         self._lock = threading.RLock()  # the journal is written beside the chat
 
     @contextmanager
@@ -36,15 +39,19 @@ class Database:
             yield self._open()
 
     @contextmanager
-    def writing(self, patience: float = _PATIENCE) -> Iterator[sqlite3.Connection]:
+    def writing(
+        self, patience: float = _PATIENCE, give_up: Callable[[], object] = bool
+    ) -> Iterator[sqlite3.Connection]:
         """Give the connection in a transaction: all that is done with it is kept, or nothing.
 
-        Waits up to `patience` seconds for another program. Raises StorageError.
+        Waits for another program, up to `patience` seconds or until `give_up` is true. Raises
+        StorageError.
         """
         with self._lock, self._told():
+            self._leave_if_replaced()
             connection = self._open()
-            _patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience)
             try:
+                _patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience, give_up)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -59,6 +66,15 @@ class Database:
                 self._connection.close()
                 self._connection = None
 
+    def _leave_if_replaced(self) -> None:
+        """Close a file that has been removed or renamed: what is written into it is lost."""
+        if self._connection is None:
+            return
+        with suppress(OSError):
+            if self.file.stat().st_ino == self._inode:
+                return
+        self.close()
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             try:
@@ -71,9 +87,10 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         _make_private(self.file)
+        self._inode = self.file.stat().st_ino
         connection = sqlite3.connect(
             self.file,
-            timeout=0.2,  # C code waits: Ctrl-C is not heard meanwhile
+            timeout=0,  # C code would wait: Ctrl-C is not heard meanwhile
             isolation_level=None,
             check_same_thread=False,
         )
@@ -96,26 +113,32 @@ class Database:
             yield
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             if _is_damage(error) and self._connection is not None:
-                self._set_aside()
+                with suppress(OSError):
+                    self._set_aside()
                 self.close()
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise StorageError(f"The session database {self.file}: {why}.") from error
 
     def _set_aside(self) -> None:
-        """Rename a damaged database with all that belongs to it."""
+        """Rename a damaged database with all that belongs to it, unless another has done it."""
+        if self.file.stat().st_ino != self._inode:
+            return
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         aside = self.file.with_name(f"{self.file.stem}.damaged-{stamp}-{os.getpid()}.db")
         for end in ("-wal", "-shm", ""):
             part = self.file.with_name(self.file.name + end)
             if part.exists():
                 part.rename(aside.with_name(aside.name + end))
+        self.renewed += 1
         self._say(
-            f"The session database was damaged. It is kept as {aside}; a new one is begun. "
-            f"To save what is in it: sqlite3 {shlex.quote(str(aside))} .recover"
+            f"The session database was damaged. It is kept as {aside}; a new one is begun. To save "
+            f"what is in it: sqlite3 {shlex.quote(str(aside))} .recover | sqlite3 saved.db"
         )
 
 
-def _patiently(act: Callable[[], object], patience: float) -> None:
+def _patiently(
+    act: Callable[[], object], patience: float, give_up: Callable[[], object] = bool
+) -> None:
     """Try again for a while when another program has locked the database."""
     end = time.monotonic() + patience
     while True:
@@ -123,9 +146,9 @@ def _patiently(act: Callable[[], object], patience: float) -> None:
             act()
         except sqlite3.OperationalError as error:
             locked = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-            if not locked or time.monotonic() > end:
+            if not locked or time.monotonic() > end or give_up():
                 raise
-            time.sleep(0.02)
+            time.sleep(0.01)
         else:
             return
 

@@ -13,8 +13,9 @@ APPLICATION_ID = 0x63687270
 
 MIGRATIONS = (
     """
-    -- A saved conversation. `head` is the end of its current branch; `opening` and `marks` are
-    -- JSON: system message and examples; pins, drops and the note. Times are UTC, ISO 8601.
+    -- A saved conversation. `base_url` is where its model is, unless the config file says so,
+    -- `head` the end of its current branch; `opening` and `marks` are JSON: system message and
+    -- examples; pins, drops and the note. Times are UTC, ISO 8601.
     CREATE TABLE session (
         id TEXT PRIMARY KEY,
         title TEXT NOT NULL,
@@ -22,6 +23,7 @@ MIGRATIONS = (
         updated TEXT NOT NULL,
         provider TEXT NOT NULL,
         model TEXT NOT NULL,
+        base_url TEXT NOT NULL DEFAULT '',
         head INTEGER REFERENCES exchange (id) ON DELETE SET NULL,
         opening TEXT NOT NULL DEFAULT '{}',
         marks TEXT NOT NULL DEFAULT '{}'
@@ -119,6 +121,7 @@ def migrate(connection: sqlite3.Connection, file: object) -> None:
             connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")  # the file itself has tables now
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

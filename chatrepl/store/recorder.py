@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -25,9 +26,16 @@ from chatrepl.store.sessions import (
     stamp,
     write_reply,
 )
+from chatrepl.store.undisturbed import undisturbed
 
 EVERY = 0.5
-"""Seconds between two writings of the journal: more of a reply can't be lost to kill -9."""
+"""Seconds between two writings of the journal: no more of a reply is lost to kill -9.
+
+Unless another program holds the database all the while.
+"""
+
+_PATIENCE = 3.0  # seconds that another program may hold it for
+_SHORT_PATIENCE = 0.2  # where it has held it before
 
 _LETTERS = "bcdfghjkmnpqrstvwxz"  # they spell no words
 _TITLE = 60
@@ -38,7 +46,8 @@ class SessionRecorder:
 
     Whatever the database does, the chat goes on: `say` is told once that it is not saved, and
     once that it is again. What could not be written is written as soon as it can be. `session` is
-    the id, None before there is one; `title` None until there is one. `shown` gives what is seen
+    the id, None before there is one; `title` None until there is one; `unsaved` says that
+    something could not be written, `base_url` where the model is. `shown` gives what is seen
     of a text, of which a title is made.
     """
 
@@ -51,17 +60,18 @@ class SessionRecorder:
     ) -> None:
         self.session: str | None = None
         self.title = title
+        self.base_url = ""
         self._database = database
         self._say = say
         self._shown = shown
-        self._failing = False
+        self.unsaved = False
         self._rows: dict[int, int] = {}  # of exchanges, by their ids in the tree
         self._new: list[int] = []  # of these, what this transaction has added
         self._talk = Conversation()
         self._spent: list[tuple[Purpose, Usage]] = []
         self._ends: list[_End] = []  # not written yet
         self._vain: tuple[int, int] | None = None  # a place, and what was asked there in vain
-        self._kept: tuple[object, ...] = ()
+        self._kept: dict[str, object] = {}  # what is written of where the talk stands
         self._untitled = False  # whether the title is not written yet
         self._journal = _Journal(self._write_piece)
 
@@ -69,6 +79,11 @@ class SessionRecorder:
         """Go on with a session as it was read from the database."""
         self.session, self.title = saved.session.id, saved.session.title
         self._rows = {number: number for number in saved.tree.exchanges}
+        talk = saved.conversation
+        if saved.unsent_id:
+            self._rows[saved.unsent_id] = saved.unsent_id
+            self._vain = (talk.head, saved.unsent_id)
+        self._kept = _state(talk, *saved.tree.marks(talk))
 
     def begin(self, talk: Conversation) -> None:
         """Write the last exchange of a talk, and whatever before it is not written yet."""
@@ -92,28 +107,24 @@ class SessionRecorder:
         drops: Sequence[int],
     ) -> None:
         """Write how the exchange ended, and where the talk stands."""
-        self._journal.end()
-        if exchange is None:
-            said = self._talk.exchanges
-            if said[-1].reply is None:
-                self._vain = (said[-2].id if len(said) > 1 else 0, said[-1].id)
-        else:
+        if exchange is not None:
             self._talk = self._talk.with_last(exchange)
+        said = self._talk.exchanges
+        if said[-1].reply is None:
+            self._vain = (said[-2].id if len(said) > 1 else 0, said[-1].id)
         self._ends.append(_End(self._talk, exchange is not None, self._spent))
-        self._kept = ()
+        self._kept.pop("head", None)
+        self._journal.end()
         self.keep(talk, pins, drops)
 
     def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
         """Write where the talk stands, if that has changed, and what could not be written."""
-        kept = (talk.head, talk.system, talk.examples, tuple(pins), tuple(drops), talk.note)
-        if not self._failing and (self.session is None or kept == self._kept):
+        state = _state(talk, pins, drops)
+        owing = self.unsaved or self._ends
+        if not owing and (self.session is None or state == self._kept):
             return
-
-        def write(connection: sqlite3.Connection) -> None:
-            self._write_state(connection, talk, pins, drops)
-
-        if self._attempt(write):
-            self._kept = kept
+        if self._attempt(lambda connection: self._write_state(connection, talk, pins, drops)):
+            self._kept = state
 
     def save(self, talk: Conversation) -> None:
         """Write a whole talk now: a session that begins with what was said elsewhere."""
@@ -132,47 +143,76 @@ class SessionRecorder:
         connection.execute(query, (self.title, self.session))
 
     def close(self) -> None:
-        """End the thread that writes the journal, and try once more what could not be written."""
-        self._journal.close()
-        if self._failing and self._talk.exchanges:
+        """Try once more to write what could not be written."""
+        if (self.unsaved or self._ends) and self._talk.exchanges:
             self._attempt(self._write_head)
 
     def _attempt(self, write: Callable[[sqlite3.Connection], None]) -> bool:
-        """Write something and what was left over; what goes wrong is said once."""
-        self._new, ends, before = [], len(self._ends), self.session
+        """Write something and what was left over; what goes wrong is said once.
+
+        Whoever presses Ctrl-C does not wait for another program.
+        """
+        held = self.unsaved or self._journal.is_behind
+        with undisturbed() as signals:
+            self._new, ends, before = [], len(self._ends), self.session
+            try:
+                patience = _SHORT_PATIENCE if held else _PATIENCE
+                self._transact(write, patience, lambda: signals)
+            except BaseException as error:
+                self.session = before
+                for added in self._new:
+                    self._rows.pop(added, None)
+                if not isinstance(error, StorageError):
+                    raise
+                if not self.unsaved:
+                    hint = error.hint or "What is said is saved as soon as that is possible again."
+                    self._say(f"This chat is not saved. {error.text} {hint}")
+                self.unsaved = True
+                return False
+            del self._ends[:ends]
+            self._untitled = False
+            if before is not None and before != self.session:
+                self._say(f"The saved session {before} is gone: it goes on as {self.session}.")
+            if self.unsaved:
+                self.unsaved = False
+                self._say("This chat is saved again.")
+            return True
+
+    def _transact(
+        self,
+        write: Callable[[sqlite3.Connection], None],
+        patience: float,
+        give_up: Callable[[], object],
+    ) -> None:
+        """Write in one transaction, once more if the database was found damaged and renewed."""
+        renewed = self._database.renewed
         try:
-            with self._database.writing() as connection:
-                if self.session is not None and not _is_there(connection, self.session):
-                    self._forget()  # it was deleted, or the whole database set aside
-                for end in self._ends:
-                    self._write_end(connection, end)
-                self._write_path(connection, self._talk)
-                write(connection)
-                if self._untitled:
-                    self._write_title(connection)
-        except BaseException as error:
-            self.session = before
-            for added in self._new:
-                self._rows.pop(added, None)
-            if not isinstance(error, StorageError):
+            with self._database.writing(patience, give_up) as connection:
+                self._write_all(connection, write)
+        except StorageError:
+            if self._database.renewed == renewed:
                 raise
-            if not self._failing:
-                hint = error.hint or "What is said is saved as soon as that is possible again."
-                self._say(f"This chat is not saved. {error.text} {hint}")
-            self._failing = True
-            return False
-        del self._ends[:ends]
-        self._untitled = False
-        if self._failing:
-            self._failing = False
-            self._say("This chat is saved again.")
-        return True
+            self._forget()
+            with self._database.writing(patience, give_up) as connection:
+                self._write_all(connection, write)
+
+    def _write_all(
+        self, connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        if self.session is not None and not _is_there(connection, self.session):
+            self._forget()  # it was deleted, or the whole database set aside
+        for end in self._ends:
+            self._write_end(connection, end)
+        self._write_path(connection, self._talk)
+        write(connection)
+        if self._untitled:
+            self._write_title(connection)
 
     def _forget(self) -> None:
         """Begin the session anew: all that is known of it will be written again."""
         self.session = None
         self._rows = {}
-        self._kept = ()
+        self._kept = {}
 
     def _write_head(self, connection: sqlite3.Connection) -> None:
         last = self._talk.exchanges[-1]
@@ -183,8 +223,8 @@ class SessionRecorder:
 
     def _write_time(self, connection: sqlite3.Connection, last: Exchange) -> None:
         connection.execute(
-            "UPDATE session SET updated = ?, provider = ?, model = ? WHERE id = ?",
-            (stamp(), last.provider, last.model, self.session),
+            "UPDATE session SET updated = ?, provider = ?, model = ?, base_url = ? WHERE id = ?",
+            (stamp(), last.provider, last.model, self.base_url, self.session),
         )
 
     def _write_path(self, connection: sqlite3.Connection, talk: Conversation) -> None:
@@ -246,7 +286,7 @@ class SessionRecorder:
 
     def _write_piece(self, text: str) -> bool:
         try:
-            with self._database.writing(patience=0) as connection:
+            with self._database.writing(_SHORT_PATIENCE) as connection:
                 row = self._rows.get(self._talk.head)
                 if row is None:
                     return True  # it could not be begun: the end will write it whole
@@ -271,6 +311,10 @@ class SessionRecorder:
                 (row, stamp(), purpose, exchange.provider, exchange.model, *_counts(usage)),
             )
         if end.answered and exchange.reply is not None:
+            if not _may_become(connection, row, exchange.reply.content):
+                # Another program has gone on with the same reply: that one stays as it is.
+                before = end.talk.exchanges[-2].id if len(end.talk.exchanges) > 1 else 0
+                row = self._rows[exchange.id] = self._write_exchange(connection, before, exchange)
             write_reply(connection, row, exchange.reply.content)
             connection.execute(
                 "UPDATE exchange SET finish_reason = ?, provider = ?, model = ? WHERE id = ?",
@@ -296,10 +340,12 @@ class SessionRecorder:
         marks = Marks(
             [rows[i] for i in pins if i in rows], [rows[i] for i in drops if i in rows], note
         )
-        connection.execute(
-            "UPDATE session SET head = ?, opening = ?, marks = ? WHERE id = ?",
-            (rows.get(head), _opening(talk), _json(marks), self.session),
-        )
+        now = {"head": rows.get(head), "opening": _opening(talk), "marks": _json(marks)}
+        state = _state(talk, pins, drops)
+        for column, value in now.items():  # another program may have changed the others
+            if state[column] != self._kept.get(column, self):
+                query = f"UPDATE session SET {column} = ? WHERE id = ?"  # noqa: S608 - ours
+                connection.execute(query, (value, self.session))
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,49 +358,53 @@ class _End:
 
 
 class _Journal:
-    """Writes the pieces of a reply from a thread of its own, a few times a second."""
+    """Writes the pieces of a reply a few times a second, from a thread that ends with the reply.
+
+    `is_behind` says that the last writing did not succeed.
+    """
 
     def __init__(self, write: Callable[[str], bool]) -> None:
+        self.is_behind = False
         self._write = write
         self._pieces: list[str] = []
-        self._open = False
-        self._wake = threading.Event()
+        self._ended = threading.Event()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._closed = False
 
     def begin(self) -> None:
-        with self._writing:
-            self._pieces = []
-            self._open = True
+        self._pieces, self._ended, self._thread = [], threading.Event(), None
 
     def add(self, piece: str) -> None:
         self._pieces.append(piece)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, daemon=True)
+            work = partial(self._work, self._pieces, self._ended)
+            self._thread = threading.Thread(target=work, daemon=True)
             self._thread.start()
-        self._wake.set()
 
     def end(self) -> None:
         """Write no more of this reply: what is being written will be by the time this returns."""
+        self._ended.set()
         with self._writing:
-            self._open = False
-        self._wake.set()
+            pass
 
-    def close(self) -> None:
-        self._closed = True
-        self.end()
-
-    def _work(self) -> None:
-        pause = threading.Event()
-        while not self._closed:
-            self._wake.wait()
-            self._wake.clear()
+    def _work(self, pieces: list[str], ended: threading.Event) -> None:
+        while not ended.is_set():
             with self._writing:
-                count = len(self._pieces)
-                if self._open and count and self._write("".join(self._pieces[:count])):
-                    del self._pieces[:count]
-            pause.wait(EVERY)
+                count = len(pieces)
+                if count and not ended.is_set():
+                    self.is_behind = not self._write("".join(pieces[:count]))
+                    if not self.is_behind:
+                        del pieces[:count]
+            ended.wait(EVERY)
+
+
+def _state(talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> dict[str, object]:
+    """Give what is written of where a talk stands, by the column that has it."""
+    return {
+        "head": talk.head,
+        "opening": (talk.system, talk.examples),
+        "marks": (tuple(pins), tuple(drops), talk.note),
+    }
 
 
 def title_of(text: str) -> str:
@@ -371,6 +421,13 @@ def title_of(text: str) -> str:
         return line
     cut = line[:_TITLE].rfind(" ")
     return line[: cut if cut > _TITLE // 2 else _TITLE - 1] + "…"
+
+
+def _may_become(connection: sqlite3.Connection, row: int, reply: str) -> bool:
+    """Tell whether a reply is the one that is written already, or goes on with it."""
+    query = "SELECT content FROM message WHERE exchange = ? AND role = 'assistant'"
+    said = connection.execute(f"{query} ORDER BY position DESC LIMIT 1", (row,)).fetchone()
+    return said is None or reply.startswith(said[0])
 
 
 def _is_visible(text: str) -> bool:

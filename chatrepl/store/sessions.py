@@ -23,7 +23,7 @@ _ABANDONED = timedelta(minutes=1)  # a reply of which nothing has been written f
 _TRIGRAM = 3
 
 _SESSION = """
-    SELECT session.id, title, created, updated, session.provider, session.model,
+    SELECT session.id, title, created, updated, session.provider, session.model, base_url,
            coalesce(exchange.messages, 0)
     FROM session LEFT JOIN exchange ON exchange.id = session.head
 """
@@ -113,7 +113,8 @@ class Sessions:
         if chosen:
             return chosen
         text = f"There is no session '{name}'." if sessions else "There is no session yet."
-        raise SettingsError(text, "chatrepl sessions lists them." if sessions else "")
+        hint = "chatrepl sessions lists them; in a chat, /sessions." if sessions else ""
+        raise SettingsError(text, hint)
 
     def load(self, name: str) -> Saved:
         """Read a session by its id, with all its branches. Raises SettingsError if it is gone."""
@@ -133,7 +134,8 @@ class Sessions:
         plain = _decoded(marks, Marks)
         tree.marked(*([i for i in ids if i in tree.exchanges] for ids in (plain.pins, plain.drops)))
         talk = tree.follow(talk, last)
-        return Saved(_session(row), _noted(talk, plain.note), tree, unsent or "")
+        unsent_id = 0 if unsent is None else head
+        return Saved(_session(row), _noted(talk, plain.note), tree, unsent or "", unsent_id)
 
     def rename(self, name: str, title: str) -> None:
         """Give a session another title."""
@@ -199,8 +201,9 @@ def write_reply(
 
 
 def _session(row: Iterable[Any]) -> Session:
-    name, title, created, updated, provider, model, messages = row
-    return Session(name, title, _time(created), _time(updated), provider, model, messages)
+    name, title, created, updated, provider, model, base_url, messages = row
+    begun, changed = _time(created), _time(updated)
+    return Session(name, title, begun, changed, provider, model, messages, base_url)
 
 
 def _time(text: str) -> datetime:
@@ -273,6 +276,7 @@ def _grow(
     """
     followed = set(parents.values())
     tree = Tree()
+    tree.reserve(max(exchanges, default=0))
     unsent = None
     for number, exchange in exchanges.items():
         if exchange.reply is None and number not in followed:

@@ -19,7 +19,7 @@ def show(cards: Iterable[ModelCard], screen: Screen) -> None:
     """Print a table, or into a pipe a line for each model, with tabs between."""
     cards = list(cards)
     if not screen.on_terminal:
-        print("\n".join("\t".join(_fields(card)) for card in cards))
+        print("\n".join(clean("\t".join(_fields(card))) for card in cards))
         return
     rows = [_row(card) for card in cards]
     from rich.text import Text  # noqa: PLC0415

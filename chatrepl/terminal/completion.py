@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+from chatrepl.errors import ChatreplError
+
 Values = Callable[[], Iterable[tuple[str, str]]]
 """What an argument may be: values, each with a few words of help."""
 
@@ -45,9 +47,17 @@ def offers(line: str, commands: Iterable[Completable]) -> Iterator[Offer]:
             if command.name.startswith(word.lower()):
                 yield Offer(f"/{command.name}", len(line), command.help)
         elif command.name == word.lower() and command.arguments is not None:
-            for value, words in command.arguments():
+            for value, words in _values(command.arguments):
                 if value.lower().startswith(argument.lower()):
                     yield Offer(value, len(argument), words)
+
+
+def _values(arguments: Values) -> Iterable[tuple[str, str]]:
+    """Give what an argument may be; where that can't be told, nothing is offered."""
+    try:
+        return list(arguments())
+    except ChatreplError:
+        return []
 
 
 class CommandCompleter(Completer):

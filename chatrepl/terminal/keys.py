@@ -59,6 +59,7 @@ def unechoed() -> Iterator[Typed | None]:
     before = termios.tcgetattr(terminal)
     silent = before[:]
     silent[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON)
+    silent[3] |= termios.NOFLSH  # Ctrl-C takes nothing away of what was typed before it
     termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
 

@@ -1,7 +1,9 @@
 """The loop: ask for a line, run it or say it, show what comes."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -70,6 +72,9 @@ class Host(Protocol):
     def new_session(self, chat: Chat) -> None:
         """Begin a new session, with the same system message and examples."""
 
+    def forget_session(self, chat: Chat) -> None:
+        """Remove the session of a chat that has come to nothing."""
+
     def fork_session(self, chat: Chat) -> None:
         """Go on in a session of its own, which begins with what was said in this one."""
 
@@ -136,7 +141,7 @@ class Repl:
             self.prefill = self._typed = ""
             once, on_shown = on_shown, None
             try:
-                line = self._prompt.ask(default, on_shown=once)
+                line = self._prompt.ask(clean(default), on_shown=once)
             except KeyboardInterrupt:
                 continue
             except EOFError:
@@ -184,6 +189,8 @@ class Repl:
                 shown = clean(message.content).replace("\n", "\n  ")
                 self.screen.out.print(Text.assemble(("> ", "bold cyan"), shown))
             print()
+        if exchange.reply is not None and not exchange.is_whole:
+            self.screen.notice("The reply was cut off. /continue goes on with it.")
         self._say_place(tree, exchange.id)
 
     def _say_place(self, tree: Tree, exchange: int) -> None:
@@ -215,6 +222,7 @@ class Repl:
                         self._ask(lambda: chat.say(text), line)
                     finally:
                         if not self._answered:
+                            self.host.forget_session(chat)
                             chat.begin(*before)
                 case "t" | "s" as letter:
                     self.host.use_overflow(self.chat, "trim" if letter == "t" else "summarize")
@@ -246,12 +254,11 @@ class Repl:
             _, words = ending(outcome, self.chat.max_tokens, in_chat=True)
             if words:
                 self.screen.notice(words)
-            if outcome.text:
-                self._say_place(self.chat.tree, self.chat.conversation.head)
         finally:
             self._typed += clean(outcome.typed)
             if outcome.text:
                 self._answered = True
+                self._say_place(self.chat.tree, self.chat.conversation.head)
                 print()
             elif not self._answered:
                 self.prefill = text
@@ -275,7 +282,9 @@ class Repl:
             self.screen.error(error)
             if self._answered:
                 self.screen.notice("What came is kept: /continue goes on with it.")
-        except Exception as error:  # noqa: BLE001 - no error ends a conversation
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                raise  # the terminal is gone
             self.screen.error(self.host.unforeseen(error))
         except KeyboardInterrupt:
             self.screen.notice("stopped")
@@ -283,7 +292,8 @@ class Repl:
             return
         finally:
             if self._chat is not None:
-                self._chat.keep()
+                with suppress(KeyboardInterrupt):  # what is not written now will be later
+                    self._chat.keep()
         if not self._answered:
             self.prefill = self.prefill or line
 
@@ -304,4 +314,5 @@ class Repl:
         command = read_command(line)
         line = "" if command else line.removeprefix("/") if line.startswith("//") else line
         reading = self._gauge.read(chat, line) if chat.counter.loaded else None
-        return toolbar(chat.card.name, reading, chat.card.context_window, width)
+        window, unsaved = chat.card.context_window, chat.recorder.unsaved
+        return toolbar(chat.card.name, reading, window, width, unsaved=unsaved)

@@ -107,10 +107,11 @@ def edit(repl: "Repl", argument: str) -> None:
     prompt = said[exchange].prompt
     if prompt is None:
         raise SettingsError(f"Message {argument} answers no message of yours.")
-    which = members(repl, exchange)
     chat.go_to(said[exchange - 1].id if exchange else 0)
     repl.prefill = prompt.content
-    repl.screen.notice(f"back to before {which}, which stay as a branch; /redo goes forward again")
+    repl.screen.notice(
+        f"back to before message {argument}; what followed stays as a branch, /redo goes forward"
+    )
 
 
 def undo(repl: "Repl", _: str) -> None:
@@ -170,10 +171,11 @@ def _branches(repl: "Repl") -> Iterable[tuple[str, bool, str]]:
         path = tree.path(leaf)
         forked = [e for e in path if len(tree.siblings(e.id)) > 1]
         parts = (forked or path)[-1]
-        messages = sum(len(each.messages) for each in path)
+        count = sum(len(each.messages) for each in path)
+        messages = "1 message" if count == 1 else f"{count:,} messages"
         said = " → ".join(_beginning(message.content) for message in parts.messages)
         place = placed(*tree.place(parts.id))
-        words = "  ".join(part for part in (place, f"{messages} messages", said) if part)
+        words = "  ".join(part for part in (place, messages, said) if part)
         yield str(number), leaf == current, words
 
 

@@ -82,8 +82,7 @@ def show_talk(saved: Saved, screen: Screen) -> None:
     screen.notice(described(session, datetime.now(UTC)))
     for role, text, place in _said(saved):
         screen.out.print(Text.assemble((f"{role}{place}", "bold cyan")))
-        shown = clean(text) if screen.on_terminal else text
-        screen.out.print(Text(shown), soft_wrap=True)
+        screen.out.print(Text(clean(text)), soft_wrap=True)
         screen.out.print()
     if saved.unsent:
         screen.out.print(Text("user (not answered)", style="bold cyan"))

@@ -3,7 +3,9 @@
 from chatrepl.terminal.gauge import Reading
 
 
-def toolbar(model: str, reading: Reading | None, window: int, width: int) -> str:
+def toolbar(
+    model: str, reading: Reading | None, window: int, width: int, *, unsaved: bool = False
+) -> str:
     """Give the toolbar's text, never wider than the screen; `reading` is None while unknown.
 
     >>> toolbar("gpt-4", Reading(1204, "", 0.0, True), 8192, 80)
@@ -15,7 +17,7 @@ def toolbar(model: str, reading: Reading | None, window: int, width: int) -> str
     """
     room = width - 1
     count = f"{reading.about}{reading.tokens:,}" if reading else "…"
-    said = _said(reading)
+    said = _said(reading) + (" · unsaved" if unsaved else "")
     forms = [f"{count} of {window:,} tokens{said}", f"{count}/{window:,}{said}"]
     if said:
         forms.append(f"{count}/{window:,}")

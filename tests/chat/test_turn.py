@@ -936,6 +936,7 @@ class Notes:
     """A recorder that writes down what it is told, and how many requests had left by then."""
 
     session = None
+    unsaved = False
 
     def __init__(self, provider: ScriptedProvider) -> None:
         self.provider = provider
