@@ -18,6 +18,9 @@ def main() -> None:
     os.dup2(2, 1)  # llama.cpp writes its log to both; the parent's pipe gets one line only
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
+    # Its threads wait for each other by spinning, and that beside any other busy program makes
+    # a reply twenty times slower. Read when the library is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import xllamacpp  # noqa: PLC0415 - 100 MB, after the watch has begun
 
     params = xllamacpp.CommonParams()
