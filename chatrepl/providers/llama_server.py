@@ -18,9 +18,10 @@ def main() -> None:
     os.dup2(2, 1)  # llama.cpp writes its log to both; the parent's pipe gets one line only
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    # Its threads wait for each other by spinning, and that beside any other busy program makes
-    # a reply twenty times slower. Read when the library is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Its threads wait for each other by spinning: beside another busy program a reply took twenty
+    # times as long. After so few turns they sleep, which costs nothing on an idle machine. Read
+    # when the library is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     import xllamacpp  # noqa: PLC0415 - 100 MB, after the watch has begun
 
     params = xllamacpp.CommonParams()
