@@ -34,8 +34,10 @@ class BlockSplitter:
 
     def __init__(self) -> None:
         # The extensions that rich.markdown turns on, but the parser drops the rest of a text
-        # that nests deeper than it is told: 20 by default. Link definitions stay in _env.
-        self._parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable(_EXTENSIONS)
+        # that nests deeper than it is told: 20 by default. HTML is text here: rich would leave
+        # it out, and with it half of List<String>. Link definitions stay in _env.
+        options = {"maxNesting": 100, "html": False}
+        self._parser = MarkdownIt("commonmark", options).enable(_EXTENSIONS)
         self._env: dict[str, Any] = {}
         self._lines: list[str] = []  # whole lines of the open block
         self._rest = ""  # the last line, not ended yet

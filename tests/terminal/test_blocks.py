@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from chatrepl.terminal.blocks import Block, BlockSplitter
 from tests.support.samples import SAMPLES
 
-PARSER = MarkdownIt().enable("strikethrough").enable("table")
+PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
 
 
 def split(pieces: list[str]) -> list[Block]:
