@@ -89,7 +89,7 @@ def exchange_kept(database: Database) -> Callable[[], None]:
         talk = talk.with_last(Exchange(talk.exchanges[-1].messages, id=len(talk.exchanges)))
         recorder.begin(talk)
         talk = talk.answered(Message("assistant", "It is wide. " * 20), "stop", None)
-        recorder.end(talk.exchanges[-1])
+        recorder.end(talk.exchanges[-1], talk, (), ())
 
     keep()  # the session itself
     return keep

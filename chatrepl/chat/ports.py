@@ -29,6 +29,10 @@ class Provider(Protocol):
     def name(self) -> str:
         """Give the provider's name in the settings."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes on with a reply that ends a request, rather than answer it."""
+
     def prepare(self) -> None:
         """Load what the first request needs, so that it does not wait. May be skipped."""
 

@@ -261,8 +261,9 @@ class Chat:
 
     def go_on(self) -> Iterator[Event]:
         """Go on with the last reply, which there must be; what comes is appended to it."""
-        last = len(self.conversation.exchanges) - 1  # what is gone on with must be sent
-        return self._exchange(self.conversation.pinned(last).asking(_GO_ON), goes_on=True)
+        last = len(self.conversation.exchanges) - 1
+        talk = self.conversation.pinned(last)  # what is gone on with must be sent
+        return self._exchange(talk if self.provider.goes_on else talk.asking(_GO_ON), goes_on=True)
 
     def go_to(self, exchange: int) -> None:
         """Make another path the conversation: the one that ends with an exchange, 0 for none."""
@@ -273,8 +274,7 @@ class Chat:
         self.recorder.keep(self.conversation, *self.tree.marks(self.conversation))
 
     def _exchange(self, draft: Conversation, *, goes_on: bool = False) -> Iterator[Event]:
-        prompt = draft.exchanges[-1].prompt
-        assert prompt is not None
+        prompt = draft.exchanges[-1].messages[0]
         if prompt == self._draft:
             self._draft = None  # it is one no longer: its count stays
         yield from self._warn(prompt)

@@ -80,6 +80,7 @@ class EmbeddedProvider:
     """Serves a model in a child process on loopback, from the first need until `close`."""
 
     name = "embedded"
+    goes_on = True  # as llama.cpp does
 
     def __init__(
         self, model: EmbeddedModel, timeout: float, log: Callable[[str], None] | None = None

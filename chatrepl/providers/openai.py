@@ -36,6 +36,8 @@ _SUBSTITUTES = {
 class OpenAIProvider:
     """Asks an OpenAI-compatible server."""
 
+    goes_on = False  # OpenAI's models answer their own last message; of others it is not known
+
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._client: openai.OpenAI | None = None

@@ -39,6 +39,11 @@ class RetryingProvider:
         """Give the inner provider's name."""
         return self._inner.name
 
+    @property
+    def goes_on(self) -> bool:
+        """Tell what the inner provider does."""
+        return self._inner.goes_on
+
     def prepare(self) -> None:
         """Prepare the inner provider."""
         self._inner.prepare()

@@ -20,6 +20,7 @@ class ScriptedProvider:
 
     def __init__(self, *scripts: str | Iterable[Line], name: str = "scripted") -> None:
         self.name = name
+        self.goes_on = False
         self.requests: list[Request] = []
         self.offers: tuple[Served, ...] = ()
         self._scripts = list(scripts)

@@ -113,6 +113,11 @@ class WaitingProvider:
         """Give the inner provider's name."""
         return self._inner.name
 
+    @property
+    def goes_on(self) -> bool:
+        """Tell what the inner provider does."""
+        return self._inner.goes_on
+
     def prepare(self) -> None:
         """Prepare the inner provider."""
         self._inner.prepare()

@@ -238,6 +238,8 @@ class Server:
     answered, its own count and what the chat had estimated.
     """
 
+    goes_on = False
+
     name = "server"
     scripts = re.compile(r"([\x00-\x7f]+)|([\u3000-\u30ff\u4e00-\u9fff]+)|(.)", re.DOTALL)
 

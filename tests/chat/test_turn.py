@@ -412,6 +412,7 @@ class Strict:
     """A server with a window of its own, and a tokenizer that makes more tokens than ours."""
 
     name = "strict"
+    goes_on = False
 
     def __init__(self, window: int, hunger: float, *, tells: tuple[bool, bool]) -> None:
         self.window = window
@@ -1172,3 +1173,26 @@ def test_the_recorder_is_told_of_the_exchange_that_goes_on() -> None:
         ("text", "tence."),
         ("end", (assistant("Half a sentence."), "stop", None)),
     ]
+
+
+def test_where_the_provider_goes_on_with_a_reply_no_word_is_asked_for_it() -> None:
+    provider = ScriptedProvider(
+        [TextDelta("When sunlight"), Finished("length")],
+        [TextDelta(" reaches us."), Finished("stop")],
+    )
+    provider.goes_on = True
+    chat = chat_with(provider)
+    list(chat.say("Why?"))
+    list(chat.go_on())
+    assert provider.requests[-1].messages == (user("Why?"), assistant("When sunlight"))
+    assert chat.conversation.messages == (user("Why?"), assistant("When sunlight reaches us."))
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_is_gone_on_with_is_always_sent(goes_on: bool) -> None:
+    said = talk(3).asking(user("Tell me.")).answered(assistant("word " * 200), "length", None)
+    provider = ScriptedProvider([TextDelta("more"), Finished("stop")])
+    provider.goes_on = goes_on
+    chat = chat_with(provider, said.dropped(3), window=600, reply_limit=200)
+    list(chat.go_on())
+    assert assistant("word " * 200) in provider.requests[-1].messages

@@ -57,6 +57,7 @@ class Watched:
     """A provider that calls something at each of its steps."""
 
     name = "watched"
+    goes_on = False
 
     def __init__(self, *steps: Event | Callable[[], object]) -> None:
         self._steps = steps
