@@ -60,7 +60,7 @@ def test_in_a_terminal_the_talk_goes_on_after_a_fault(case: Case, home: Path) ->
             [*kept, ("user", said)]
         ]
         shown = terminal.scrollback + terminal.raw.decode(errors="replace")
-        assert [trace for trace in TRACES if trace in shown] == []
+        assert [trace for trace in TRACES if trace in shown] == [], shown
         assert (stage.stranger.requests, stage.stranger.asked) == ([], [])
 
 
