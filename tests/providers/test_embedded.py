@@ -228,8 +228,8 @@ from chatrepl.providers.embedded import EmbeddedModel, EmbeddedProvider
 folder, log = map(Path, sys.argv[1:])
 provider = EmbeddedProvider(EmbeddedModel(None, folder, log, 2048), 60.0)
 provider.prepare()
-print("serving", flush=True)
 try:
+    print("serving", flush=True)
     time.sleep(120)
 except KeyboardInterrupt:
     messages = (
