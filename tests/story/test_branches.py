@@ -131,15 +131,13 @@ def test_a_message_is_edited_and_the_old_one_stays_as_a_branch(
     assert kept(home) == Counter(f"Reply {number}." for number in range(1, 6))
 
 
-@pytest.mark.parametrize("argument", ["9", "x", "0", "-1", "", "1", "1e3"])
-def test_what_can_not_be_edited_is_said_and_nothing_changes(
-    home: Path, numbered: Loopback, argument: str
-) -> None:
+def test_what_can_not_be_edited_is_said_and_nothing_changes(home: Path, numbered: Loopback) -> None:
     with talk(home, numbered, "-s", "Be kind.") as terminal:  # which is message 1
         hear(terminal, "one", "Reply 1.")
-        terminal.say(f"/edit {argument}")
-        at_prompt(terminal, f"/edit {argument}".strip())
-        clear(terminal)
+        for argument in ("9", "x", "0", "-1", "", "1", "1e3"):
+            terminal.say(f"/edit {argument}")
+            at_prompt(terminal, f"/edit {argument}".strip())
+            clear(terminal)
         hear(terminal, "two", "Reply 2.")
     assert len(said(numbered)[1]) == 4
 
@@ -417,8 +415,7 @@ def cut_off(text: str, how: str) -> Reply:
     return Reply([*parts, chunk({}, "length") if how == "length" else Cut()])
 
 
-@pytest.mark.parametrize("plain", [(), ("--plain",)], ids=["rendered", "plain"])
-@pytest.mark.parametrize("how", ["length", "cut"])
+@pytest.mark.parametrize(("plain", "how"), [((), "length"), (("--plain",), "cut")])
 def test_a_reply_goes_on_in_the_middle_of_a_word(
     home: Path, server: Loopback, columns: int, plain: tuple[str, ...], how: str
 ) -> None:
@@ -436,11 +433,10 @@ def test_a_reply_goes_on_in_the_middle_of_a_word(
     assert shown(home, "one") == [("user", "one"), ("assistant", whole), *turns("two")]
 
 
-@pytest.mark.parametrize("how", ["length", "cut"])
-def test_a_code_block_goes_on_as_one(home: Path, server: Loopback, columns: int, how: str) -> None:
+def test_a_code_block_goes_on_as_one(home: Path, server: Loopback, columns: int) -> None:
     first = "Here:\n\n```python\ndef double(x):\n    # twi"
     rest = "ce\n    return 2 * x\n```\n\nThat *was* it."
-    server.then(cut_off(first, how), says(rest))
+    server.then(cut_off(first, "length"), says(rest))
     with talk(home, server, columns=columns) as terminal:
         answered(terminal, "one", "/continue goes on with it.")
         terminal.wait_for_prompt()

@@ -14,9 +14,9 @@ from chatrepl.providers.embedded import EmbeddedModel, EmbeddedProvider
 def test_a_real_server_is_never_sent_too_much_nor_much_too_little(
     model_file: Path, tmp_path: Path
 ) -> None:
-    model = EmbeddedModel(model_file, tmp_path, tmp_path / "log", 1_024)
+    model = EmbeddedModel(model_file, tmp_path, tmp_path / "log", 768)
     with closing(EmbeddedProvider(model, timeout=120)) as provider:
-        outcome = talk(embedded_chat(provider, 1_024, max_tokens=24), messages(11))
+        outcome = talk(embedded_chat(provider, 768, max_tokens=24), messages(10))
     assert outcome.errors == []
     assert len(outcome.uses) >= 3, "the talk has outgrown the window"
     assert max(outcome.uses) <= 1

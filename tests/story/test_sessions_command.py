@@ -191,7 +191,7 @@ def test_what_was_never_answered_is_shown(home: Path) -> None:
 # Which one.
 
 
-@pytest.mark.parametrize("command", [["show"], ["rename", "x"], ["rm", "-y"], ["export"]])
+@pytest.mark.parametrize("command", [["rename", "x"], ["rm", "-y"]])
 def test_a_name_that_several_have_is_refused_with_all_of_them(
     home: Path, server: Loopback, command: list[str]
 ) -> None:
@@ -204,7 +204,7 @@ def test_a_name_that_several_have_is_refused_with_all_of_them(
     assert listed(home) == before
 
 
-@pytest.mark.parametrize("command", [["show"], ["rename", "x"], ["rm", "-y"], ["export"]])
+@pytest.mark.parametrize("command", [["rename", "x"], ["rm", "-y"]])
 def test_a_name_that_nothing_has_is_told(home: Path, two: list[str], command: list[str]) -> None:
     done = sessions(home, command[0], "zebra", *command[1:], status=2)
     assert "There is no session 'zebra'" in done.stderr
@@ -439,7 +439,7 @@ def test_where_nothing_was_kept_the_list_is_an_empty_array(home: Path) -> None:
     assert not list(home.iterdir())
 
 
-EACH = [[], ["search", "cats"], ["show", "cats"], ["rm", "-y", "cats"], ["export", "cats"]]
+EACH = [[], ["search", "cats"], ["rm", "-y", "cats"]]
 
 
 @pytest.mark.parametrize("arguments", EACH)
