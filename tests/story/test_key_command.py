@@ -204,6 +204,7 @@ def test_a_provider_of_ones_own_can_have_a_kept_key(home: Path, server: Loopback
     assert key_sent(home, server, "--config", str(file)) == KEY
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("best", ["cmd", "variable", "file", "keyring"])
 def test_a_key_is_looked_for_in_order(home: Path, server: Loopback, best: str) -> None:
     places = ["cmd", "variable", "file", "keyring"]

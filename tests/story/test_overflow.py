@@ -419,6 +419,7 @@ def test_an_unknown_model_is_given_the_smallest_window_and_that_is_said_once(
     assert [got.path for got in server.asked] == [LIST]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "answer",
     [
@@ -445,6 +446,7 @@ def test_whatever_the_server_says_of_its_models_the_turn_goes_on(
 # The longest reply
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "config", "flags", "name", "tokens"),
     [

@@ -177,6 +177,7 @@ def test_the_client_s_own_log_does_not_show_the_key(home: Path, server: Loopback
     assert_hidden(done.stderr)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "answer", ["407 No {}", "407 No\r\nx-key: {}", "302 F\r\nlocation: http://h/{}"]
 )
@@ -287,12 +288,14 @@ def warnings(home: Path, text: str, mode: int, *arguments: str) -> list[str]:
 needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
 
+@pytest.mark.thorough
 @needs_modes
 @pytest.mark.parametrize("line", SECRETS)
 def test_a_file_with_a_secret_that_others_may_read_is_warned_of_once(home: Path, line: str) -> None:
     assert len(warnings(home, f"[providers.mine]\n{line}\n", 0o644)) == 1
 
 
+@pytest.mark.thorough
 @needs_modes
 @pytest.mark.parametrize("line", NO_SECRETS)
 def test_a_file_without_a_secret_may_be_read(home: Path, line: str) -> None:

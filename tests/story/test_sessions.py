@@ -162,6 +162,7 @@ def test_only_the_owner_can_read_what_is_kept(home: Path, server: Loopback) -> N
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("prompt", "title"),
     [
@@ -247,6 +248,7 @@ def test_without_a_session_to_go_on_with_nothing_is_asked(
     assert server.requests == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["nothing", "zz", "'; --", "%", "_", '"', "\x1b[31m", "a" * 9000])
 def test_a_name_that_no_session_has_is_told(home: Path, server: Loopback, name: str) -> None:
     ask(home, server, "one")
@@ -358,6 +360,7 @@ def test_system_message_and_examples_stay_unless_others_are_asked_for(
     assert server.requests[-1].said == [*before, *turns("one", "two"), ("user", "three")]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("usual", ['system = "Be kind."\n', 'persona = "poet"\n'])
 def test_the_config_files_usual_beginning_is_not_put_before_a_session_that_is_resumed(
     home: Path, server: Loopback, config: Path, usual: str
@@ -387,6 +390,7 @@ def test_resuming_shows_where_the_talk_stood(home: Path, server: Loopback) -> No
     assert len(server.requests[-1].said) == 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("columns", [40, 80])
 @pytest.mark.parametrize("plain", [[], ["--plain"]])
 def test_what_is_shown_on_resuming_steers_no_terminal(

@@ -191,6 +191,7 @@ def test_what_was_never_answered_is_shown(home: Path) -> None:
 # Which one.
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [["rename", "x"], ["rm", "-y"]])
 def test_a_name_that_several_have_is_refused_with_all_of_them(
     home: Path, server: Loopback, command: list[str]
@@ -513,6 +514,7 @@ def test_the_command_loads_none_of_what_a_chat_needs(
     assert not loaded & {"openai", "tiktoken", "prompt_toolkit", "rich.markdown", "httpx2"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
