@@ -1,6 +1,7 @@
 """The program put together: what switching persona or model changes, and what it leaves."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,15 @@ def test_a_key_that_is_named_and_not_there_is_missed(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         app(tmp_path, file).ready()
     assert "NOT_SET" in caught.value.hint
+
+
+def test_a_provider_that_is_closed_while_it_is_asked_offers_nothing(tmp_path: Path) -> None:
+    program = app(tmp_path)
+    chat = opened(program)
+    chat.provider.prepare()
+    chat.provider.close()
+    before = set(threading.enumerate())
+    program.models()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)  # an exception in it would fail this test
+    assert [name for name, words in program.models() if "tokens" in words] == []
