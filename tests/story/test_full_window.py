@@ -253,7 +253,7 @@ def test_the_oldest_exchanges_become_a_note(home: Path, answering: Server) -> No
         turn = num_tokens_from_messages(answering.turns[0].body["messages"])
         # The summary's and the turn's.
         assert f"{700 + turn:,} prompt + {12 + 4} completion tokens" in terminal.screen
-        command(terminal, "/context 2", "Question 1 ship")
+        command(terminal, "/context 2", "2 user, 67 tokens")
         say_and_hear(terminal, "Go on.", "Noted 2.")
         assert terminal.scrollback.count("condensed ") == 1
     condensed = int(found[1])
