@@ -273,11 +273,8 @@ class App:
         return names.items()
 
     def _ask_offers(self, provider: Provider, offers: dict[str, str]) -> None:
-        """Fill in what a provider offers; one that does not tell offers nothing.
-
-        Nor does one that is closed meanwhile, because another model answers now.
-        """
-        with suppress(Exception):
+        """Fill in what a provider offers; one that does not tell offers nothing."""
+        with suppress(ChatreplError):
             for card in self._cards(self.settings, provider):
                 offers[card.name] = f"{card.context_window:,} tokens" if card.window_known else ""
 

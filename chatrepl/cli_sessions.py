@@ -11,7 +11,7 @@ import typer
 from chatrepl.cli_options import HELP_NAMES, Json, new_app
 from chatrepl.errors import SettingsError
 from chatrepl.paths import Paths, expanded
-from chatrepl.terminal.sanitize import clean, title_from
+from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen, print_json
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def rename(
     as_json: Json = False,
 ) -> int:
     """Give a session another title."""
+    from chatrepl.terminal.titles import title_from  # noqa: PLC0415 - --help needs none of it
+
     words = title_from(" ".join(title))
     if not words:
         raise SettingsError("The title is empty: nothing was changed.")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from chatrepl.chat.catalogue import card_for
 from chatrepl.chat.conversation import from_messages
+from chatrepl.chat.previewing import preview
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths
@@ -167,7 +168,7 @@ def read_talk(tmp_path: Path, data: bytes) -> None:
     talk = from_messages(messages)
     assert [*talk.messages] == messages
     with suppress(ChatreplError):
-        Chat(ScriptedProvider(), card_for("gpt-4"), talk).preview("So?")
+        preview(Chat(ScriptedProvider(), card_for("gpt-4"), talk), "So?")
     for message in talk.messages:
         message.content.encode()
 

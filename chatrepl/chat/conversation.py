@@ -63,6 +63,11 @@ class Conversation:
         return self.exchanges[-1].id if self.exchanges else 0
 
     @property
+    def parent(self) -> int:
+        """The id of the exchange before the last, 0 if there is none."""
+        return self.exchanges[-2].id if len(self.exchanges) > 1 else 0
+
+    @property
     def said(self) -> Exchanges:
         """The exchanges, as what they are kept in."""
         assert isinstance(self.exchanges, Exchanges)
@@ -104,19 +109,10 @@ class Conversation:
         return replace(self, exchanges=self.said.appended(Exchange((prompt,))))
 
     def answered(
-        self,
-        reply: Message,
-        finish_reason: str | None,
-        usage: Usage | None,
-        *,
-        model: str = "",
-        provider: str = "",
+        self, reply: Message, finish_reason: str | None, usage: Usage | None
     ) -> "Conversation":
         """Append the reply to the last exchange, or put it in the place of the one it has."""
-        last = self.exchanges[-1].answered(
-            reply, finish_reason, usage, model=model, provider=provider
-        )
-        return self.with_last(last)
+        return self.with_last(self.exchanges[-1].answered(reply, finish_reason, usage))
 
     def with_last(self, exchange: Exchange) -> "Conversation":
         """Put an exchange in the place of the last one."""

@@ -1,7 +1,7 @@
 """Exchange: a user message and its reply; Exchanges: many of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import overload
 
@@ -44,17 +44,11 @@ class Exchange:
         return self.finish_reason not in {None, "length", "content_filter"}
 
     def answered(
-        self,
-        reply: Message,
-        finish_reason: str | None,
-        usage: Usage | None,
-        *,
-        model: str = "",
-        provider: str = "",
+        self, reply: Message, finish_reason: str | None, usage: Usage | None
     ) -> "Exchange":
         """Append the reply, or put it, gone on with, in the place of the one that is there."""
         said = self.messages if self.reply is None else self.messages[:-1]
-        return Exchange((*said, reply), finish_reason, usage, model, provider, self.id)
+        return replace(self, messages=(*said, reply), finish_reason=finish_reason, usage=usage)
 
 
 class Exchanges(Sequence[Exchange]):

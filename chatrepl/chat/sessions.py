@@ -9,6 +9,8 @@ from chatrepl.chat.tree import Tree
 if TYPE_CHECKING:
     from datetime import datetime
 
+_TITLE = 60  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -48,3 +50,28 @@ class Saved:
     tree: Tree
     unsent: str = ""
     unsent_id: int = 0
+
+
+def title_of(text: str) -> str:
+    """Make a title of a message: the beginning of its first line on which there is something.
+
+    >>> title_of("\\n  What is   the capital of France?\\nAnd of Spain?")
+    'What is the capital of France?'
+    >>> title_of("")
+    'Untitled'
+    """
+    lines = (" ".join(line.split()) for line in text.splitlines() if is_visible(line))
+    line = next(lines, "Untitled")
+    if len(line) <= _TITLE:
+        return line
+    cut = line[:_TITLE].rfind(" ")
+    return line[: cut if cut > _TITLE // 2 else _TITLE - 1] + "…"
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether anything of a text can be seen.
+
+    >>> is_visible(" x"), is_visible("\\u200b \\t")
+    (True, False)
+    """
+    return any(character.isprintable() and not character.isspace() for character in text)

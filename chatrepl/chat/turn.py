@@ -29,7 +29,7 @@ from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.tree import Tree
-from chatrepl.chat.trimming import LeftOut, Window, fit, fixed_cost, too_full
+from chatrepl.chat.trimming import Window, fit, too_full
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     BadReplyError,
@@ -74,25 +74,13 @@ class _Turn:
                 self.finish_reason = finish_reason
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What sending something would cost: its prompt in tokens, and what is left out for it.
-
-    `outgrown` says that `left_out` has no room, `fits` that it can be sent at all.
-    """
-
-    prompt_tokens: int
-    left_out: LeftOut
-    outgrown: bool = False
-    fits: bool = True
-
-
 class Chat:
     """A conversation with a model.
 
     `reply_limit` is the longest reply in tokens, or None for the model's default. `usage` sums
     what the server reported in this chat; `sent` is what was sent last. `counter` and
-    `calibration` count for the model that answers now.
+    `calibration` count for the model that answers now; `measuring` is held while they do, since
+    the toolbar counts beside the prompt. `draft` is the line that was counted for it last.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -114,7 +102,7 @@ class Chat:
         self.overflow: Overflow = overflow
         self._warned = False
         self._assumed: Assumed | None = None
-        self._measuring = threading.RLock()  # the toolbar counts beside the prompt
+        self.measuring = threading.RLock()
         self.use(provider, card, scale)
 
     def begin(
@@ -130,13 +118,13 @@ class Chat:
 
     def use(self, provider: Provider, card: ModelCard, scale: Scale | None = None) -> None:
         """Let another model answer from now on; `scale` is what is known of its tokenizer."""
-        with self._measuring:
+        with self.measuring:
             self.provider = provider
             self.card = card
             self.counter = TokenCounter(card)
             self.calibration = Calibration(self.counter, scale)
             self._asked = not card.ask_server
-            self._draft: Message | None = None
+            self.draft: Message | None = None
 
     @property
     def max_tokens(self) -> int:
@@ -149,7 +137,7 @@ class Chat:
         One that does not say is no trouble, and one that does not answer will be when it is
         asked for a reply.
         """
-        with self._measuring:
+        with self.measuring:
             if self._asked:
                 return
             self._asked = True
@@ -175,71 +163,13 @@ class Chat:
         card = replace(self.card, context_window=size)
         max_tokens = self.reply_limit or card.default_max_tokens
         sizes = {"context_window": size, "max_tokens": max_tokens}
-        with self._measuring:
+        with self.measuring:
             try:
                 return fit(conversation, self.calibration, **sizes)
             except PromptTooLongError:
                 if conversation.note is None:
                     raise
             return fit(replace(conversation, note=None), self.calibration, **sizes)
-
-    def fitted(self) -> Window | None:
-        """Give what would be sent with the next message, an empty one; None if nothing was said.
-
-        Also None if what must be sent can't fit.
-        """
-        try:
-            if not self.conversation.exchanges:
-                return None
-            return self.window(self.conversation.asking(Message("user", "")))
-        except PromptTooLongError:
-            return None
-
-    def nothing_fits(self) -> Window:
-        """Give a window in which there is no room but for what is always sent."""
-        talk, card = self.conversation, self.card
-        nothing, cost = LeftOut(), self.calibration.cost
-        return Window(
-            talk, len(talk.exchanges), nothing, None, self.max_tokens, card.context_window, cost
-        )
-
-    def preview(self, text: str) -> Preview:
-        """Give what sending a text would cost; nothing but blanks is no message.
-
-        Meant for the line that is being typed: only the last one's count is remembered.
-        """
-        talk = self.conversation
-        with self._measuring:
-            prompt = Message("user", text if text.strip() else "")
-            if self._draft is not None and self._draft != prompt:
-                self.counter.forget(self._draft)
-            self._draft = prompt
-            talk = talk.asking(prompt)
-            nothing = 0 if prompt.content else self.calibration.cost(prompt)
-            try:
-                window = self.window(talk)
-            except PromptTooLongError:
-                return Preview(fixed_cost(talk, self.calibration) - nothing, LeftOut(), fits=False)
-            tokens = window.prompt_tokens or self.calibration.request(window.messages)
-            return Preview(tokens - nothing, window.left_out, window.outgrown)
-
-    def pin(self, exchange: int) -> None:
-        """Always send an exchange from now on.
-
-        Raises PromptTooLongError if that would leave less than a tenth of the room for the rest.
-        """
-        talk = self.conversation.pinned(exchange)
-        with self._measuring:
-            fixed = fixed_cost(talk.asking(Message("user", "")), self.calibration)
-            about = self.calibration.about
-        if fixed > 0.9 * (self.card.context_window - self.max_tokens):
-            raise PromptTooLongError(
-                f"Pinning it leaves no room: {about}{fixed:,} tokens would always be sent, and "
-                f"{self.max_tokens:,} are kept for the reply, in a window of "
-                f"{self.card.context_window:,}.",
-                "Unpin another (/unpin N) if there is one, or lower max_tokens.",
-            )
-        self.conversation = talk
 
     def say(self, text: str) -> Iterator[Event]:
         """Say something and give the reply piece by piece.
@@ -275,8 +205,8 @@ class Chat:
 
     def _exchange(self, draft: Conversation, *, goes_on: bool = False) -> Iterator[Event]:
         prompt = draft.exchanges[-1].messages[0]
-        if prompt == self._draft:
-            self._draft = None  # it is one no longer: its count stays
+        if prompt == self.draft:
+            self.draft = None  # it is one no longer: its count stays
         yield from self._warn(prompt)
         window = self.window(draft)
         if window.outgrown and self.overflow == "ask":
@@ -300,8 +230,11 @@ class Chat:
         """Give an exchange that begins a place of its own in the tree, unless it has one."""
         if exchange.id:
             return exchange
-        number, model, provider = self.tree.new_id(), self.card.name, self.provider.name
-        return replace(exchange, id=number, model=model, provider=provider)
+        return self._signed(replace(exchange, id=self.tree.new_id()))
+
+    def _signed(self, exchange: Exchange) -> Exchange:
+        """Note on an exchange who answers."""
+        return replace(exchange, model=self.card.name, provider=self.provider.name)
 
     def _keep_reply(self, talk: Conversation, turn: "_Turn") -> None:
         """Keep the reply, or as much of it as came, and go on with the one that is there."""
@@ -317,12 +250,9 @@ class Chat:
         elif usage is not None and not turn.thought and not usage.reasoning_tokens:
             self.calibration.observe_reply(reply, usage.completion_tokens)
         self.tree.marked(*self.tree.marks(self.conversation))  # of a reply that is left
-        self.conversation = talk.answered(
-            reply, turn.finish_reason, usage, model=self.card.name, provider=self.provider.name
-        )
-        exchange = self.conversation.exchanges[-1]
-        parent = self.conversation.exchanges[-2].id if len(self.conversation.exchanges) > 1 else 0
-        self.tree.put(parent, exchange)
+        exchange = self._signed(last.answered(reply, turn.finish_reason, usage))
+        self.conversation = talk.with_last(exchange)
+        self.tree.put(talk.parent, exchange)
         self._end(exchange)
 
     def _end(self, exchange: Exchange | None) -> None:
@@ -362,7 +292,7 @@ class Chat:
 
     def _condense(self, window: Window) -> Generator[Event, None, Note]:
         """Have the model condense the oldest exchanges into a note. Raises ChatreplError."""
-        with self._measuring:
+        with self.measuring:
             planned = plan(window, self.calibration, thinks=self.card.thinks)
         if not planned.exchanges:
             raise PromptTooLongError("What has to go is too long for the model to condense.")
@@ -372,7 +302,7 @@ class Chat:
         note = planned.note(
             (yield from read_note(self.provider.stream(request), self._spend_on_note))
         )
-        with self._measuring:
+        with self.measuring:
             tokens = self.calibration.cost(note.message)
             about = self.calibration.about
         if tokens >= planned.tokens:
@@ -391,7 +321,7 @@ class Chat:
         self.usage += usage
         self.recorder.spent("reply", usage)
         if self.sent is not None and usage.prompt_tokens:
-            with self._measuring:
+            with self.measuring:
                 self.calibration.observe(self.sent.messages, usage.prompt_tokens)
 
     def _ask(self, window: Window) -> Iterator[Event]:
@@ -446,7 +376,7 @@ class Chat:
         if told:
             smaller = min(self.card.context_window, told)
             self.card = replace(self.card, context_window=smaller, window_known=True)
-        with self._measuring:
+        with self.measuring:
             if overflow.prompt_tokens:
                 self.calibration.observe(window.messages, overflow.prompt_tokens, refused=True)
             ours = self.calibration.request(window.messages)

@@ -101,6 +101,8 @@ def told(endpoint: Endpoint, model: str | None = None, *, reading: bool = False)
             raise _unconnected(server, _one_line(error)) from error
         text = f"{server} sent an event that is no chat completion: {_one_line(error)}"
         raise BadReplyError(text, f"Try again. {CHECK_URL}") from error
+    except RuntimeError as error:  # all that the client says once it is closed, by another thread
+        raise ConnectionFailedError(f"The connection to {server} has been closed.") from error
 
 
 def is_unknown_model(error: ChatreplError) -> bool:

@@ -2,18 +2,18 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event, ReasoningDelta, Retrying, TextDelta
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.errors import ChatreplError
+from chatrepl.providers.around import Around
 
 LONGEST_WAIT = 60.0
 """A server that asks for a longer wait, in seconds, gets no retry: the person decides."""
 
 
-class RetryingProvider:
+class RetryingProvider(Around):
     """Asks `inner` again, up to `retries` times, when it fails in a way that may pass.
 
     Never after the first piece of a reply: what is on the screen is not taken back. Waits as
@@ -29,36 +29,10 @@ class RetryingProvider:
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._retries = retries
         self._sleep = sleep
         self._jitter = jitter
-
-    @property
-    def name(self) -> str:
-        """Give the inner provider's name."""
-        return self._inner.name
-
-    @property
-    def goes_on(self) -> bool:
-        """Tell what the inner provider does."""
-        return self._inner.goes_on
-
-    def prepare(self) -> None:
-        """Prepare the inner provider."""
-        self._inner.prepare()
-
-    def served(self) -> Sequence[Served]:
-        """Ask the inner provider, once."""
-        return self._inner.served()
-
-    def look_up(self, model: str) -> Served | None:
-        """Ask the inner provider, once."""
-        return self._inner.look_up(model)
-
-    def close(self) -> None:
-        """Close the inner provider."""
-        self._inner.close()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model, with `Retrying` events before each further try."""

@@ -11,6 +11,7 @@ from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event, Stalled, TextDelta
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.errors import StreamInterruptedError
+from chatrepl.providers.around import Around
 from chatrepl.providers.line import Line, current
 
 _TICK = 0.05
@@ -88,7 +89,7 @@ class _Asker(Generic[_T]):
         self._come.put(_End(error))
 
 
-class WaitingProvider:
+class WaitingProvider(Around):
     """Asks `inner` in another thread, so that whoever waits is never blocked in the network.
 
     Ctrl-C acts at once, whatever the request is held up by: a name look-up, a proxy, a model
@@ -103,24 +104,10 @@ class WaitingProvider:
     def __init__(
         self, inner: Provider, stall_timeout: float, *, patient: bool = False, server: str = ""
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._stall_timeout = stall_timeout
         self._patient = patient
         self._server = server or inner.name
-
-    @property
-    def name(self) -> str:
-        """Give the inner provider's name."""
-        return self._inner.name
-
-    @property
-    def goes_on(self) -> bool:
-        """Tell what the inner provider does."""
-        return self._inner.goes_on
-
-    def prepare(self) -> None:
-        """Prepare the inner provider."""
-        self._inner.prepare()
 
     def served(self) -> Sequence[Served]:
         """Ask the inner provider."""
@@ -129,10 +116,6 @@ class WaitingProvider:
     def look_up(self, model: str) -> Served | None:
         """Ask the inner provider."""
         return _in_thread(lambda: self._inner.look_up(model))
-
-    def close(self) -> None:
-        """Close the inner provider."""
-        self._inner.close()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model; text that came in several pieces meanwhile is one piece."""

@@ -13,7 +13,7 @@ from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Purpose
-from chatrepl.chat.sessions import Saved
+from chatrepl.chat.sessions import Saved, title_of
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
@@ -38,7 +38,6 @@ _PATIENCE = 3.0  # seconds that another program may hold it for
 _SHORT_PATIENCE = 0.2  # where it has held it before
 
 _LETTERS = "bcdfghjkmnpqrstvwxz"  # they spell no words
-_TITLE = 60
 
 
 class SessionRecorder:
@@ -109,9 +108,8 @@ class SessionRecorder:
         """Write how the exchange ended, and where the talk stands."""
         if exchange is not None:
             self._talk = self._talk.with_last(exchange)
-        said = self._talk.exchanges
-        if said[-1].reply is None:
-            self._vain = (said[-2].id if len(said) > 1 else 0, said[-1].id)
+        if self._talk.exchanges[-1].reply is None:
+            self._vain = (self._talk.parent, self._talk.head)
         self._ends.append(_End(self._talk, exchange is not None, self._spent))
         self._kept.pop("head", None)
         self._journal.end()
@@ -313,8 +311,8 @@ class SessionRecorder:
         if end.answered and exchange.reply is not None:
             if not _may_become(connection, row, exchange.reply.content):
                 # Another program has gone on with the same reply: that one stays as it is.
-                before = end.talk.exchanges[-2].id if len(end.talk.exchanges) > 1 else 0
-                row = self._rows[exchange.id] = self._write_exchange(connection, before, exchange)
+                row = self._write_exchange(connection, end.talk.parent, exchange)
+                self._rows[exchange.id] = row
             write_reply(connection, row, exchange.reply.content)
             connection.execute(
                 "UPDATE exchange SET finish_reason = ?, provider = ?, model = ? WHERE id = ?",
@@ -407,31 +405,11 @@ def _state(talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> dic
     }
 
 
-def title_of(text: str) -> str:
-    """Make a title of a message: the beginning of its first line on which there is something.
-
-    >>> title_of("\\n  What is   the capital of France?\\nAnd of Spain?")
-    'What is the capital of France?'
-    >>> title_of("")
-    'Untitled'
-    """
-    lines = (" ".join(line.split()) for line in text.splitlines() if _is_visible(line))
-    line = next(lines, "Untitled")
-    if len(line) <= _TITLE:
-        return line
-    cut = line[:_TITLE].rfind(" ")
-    return line[: cut if cut > _TITLE // 2 else _TITLE - 1] + "…"
-
-
 def _may_become(connection: sqlite3.Connection, row: int, reply: str) -> bool:
     """Tell whether a reply is the one that is written already, or goes on with it."""
     query = "SELECT content FROM message WHERE exchange = ? AND role = 'assistant'"
     said = connection.execute(f"{query} ORDER BY position DESC LIMIT 1", (row,)).fetchone()
     return said is None or reply.startswith(said[0])
-
-
-def _is_visible(text: str) -> bool:
-    return any(character.isprintable() and not character.isspace() for character in text)
 
 
 def _is_there(connection: sqlite3.Connection, session: str) -> bool:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.messages import Message
+from chatrepl.chat.previewing import fitted, nothing_fits
 from chatrepl.chat.trimming import Window
 from chatrepl.chat.turn import Chat
 from chatrepl.terminal.sanitize import clean
@@ -41,7 +42,7 @@ class Row:
 def rows(chat: Chat) -> list[Row]:
     """Give every message of a conversation with its tokens and where it stands."""
     talk = chat.conversation
-    window = chat.fitted() or chat.nothing_fits()
+    window = fitted(chat) or nothing_fits(chat)
     found = []
     numbers = iter(range(1, len(talk.messages) + 1))
     for message, standing in _standings(talk, window):

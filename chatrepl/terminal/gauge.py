@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chatrepl.chat.previewing import preview
 from chatrepl.chat.turn import Chat
 
 
@@ -72,7 +73,7 @@ class Gauge:
 
 
 def _reading(chat: Chat, line: str) -> Reading:
-    cost = chat.preview(line)
+    cost = preview(chat, line)
     share = cost.left_out.tokens / (cost.left_out.tokens + cost.prompt_tokens)
     fate = _FATES[chat.overflow] if cost.outgrown else "left out"
     return Reading(cost.prompt_tokens, chat.calibration.about, share, cost.fits, fate)

@@ -49,13 +49,3 @@ def clean(text: str) -> str:
     'ared b'
     """
     return _UNWANTED.sub("", text)
-
-
-def title_from(words: str) -> str:
-    """Give what was typed as a title: one line, or nothing if nothing of it can be seen.
-
-    >>> title_from(" Cafés\\x1b[2J  in Lima "), title_from("\\u200b")
-    ('Cafés in Lima', '')
-    """
-    line = " ".join(clean(words).split())
-    return line if any(character.isprintable() and character != " " for character in line) else ""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
-from chatrepl.terminal.sanitize import clean, title_from
+from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.titles import title_from
 from chatrepl.terminal.window_commands import exchange_at, members
 
 if TYPE_CHECKING:

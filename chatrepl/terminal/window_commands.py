@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from chatrepl.chat import previewing
+from chatrepl.chat.previewing import fitted
 from chatrepl.errors import SettingsError
 from chatrepl.terminal.sanitize import clean
 
@@ -23,7 +25,7 @@ def tokens(repl: "Repl", _: str) -> None:
         ("conversation", f"{about}{everything:,} tokens in {messages:,} messages"),
         ("window", f"{chat.card.context_window:,}, of which {chat.max_tokens:,} for the reply"),
     ]
-    window = chat.fitted()
+    window = fitted(chat)
     if window is not None and window.dropped:
         tokens = sum(dropped.tokens for dropped in window.dropped)
         rows.append(("not sent", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
@@ -56,7 +58,7 @@ def context(repl: "Repl", argument: str) -> None:
 
     chat = repl.chat
     if not argument:
-        if chat.conversation.exchanges and chat.fitted() is None:
+        if chat.conversation.exchanges and fitted(chat) is None:
             repl.screen.notice("What is always sent leaves no room in this window.")
         repl.screen.out.print(table(chat, repl.screen.out.width))
         return
@@ -109,7 +111,7 @@ def members(repl: "Repl", exchange: int) -> str:
 def pin(repl: "Repl", argument: str) -> None:
     """Always send a message and what belongs to it."""
     exchange = exchange_at(repl, argument)
-    repl.chat.pin(exchange)
+    previewing.pin(repl.chat, exchange)
     repl.screen.notice(f"pinned: {members(repl, exchange)} will always be sent")
 
 

@@ -28,8 +28,9 @@ from chatrepl.chat.events import (
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider, Request
+from chatrepl.chat.previewing import Preview, fitted, pin, preview
 from chatrepl.chat.trimming import LeftOut
-from chatrepl.chat.turn import Chat, Overflow, Preview
+from chatrepl.chat.turn import Chat, Overflow
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     ConnectionFailedError,
@@ -289,15 +290,15 @@ def test_what_is_left_out_is_said_once_for_each_change() -> None:
 def test_what_fits_is_asked_of_the_conversation_as_it_is() -> None:
     chat = chat_with(ScriptedProvider("Yes."), talk(20), window=300, reply_limit=50)
     list(chat.say("Hi"))
-    window = chat.fitted()
+    window = fitted(chat)
     assert window is not None
     assert window.dropped
     chat.conversation = talk(1)  # as after /undo
-    window = chat.fitted()
+    window = fitted(chat)
     assert window is not None
     assert window.dropped == ()
     chat.conversation = chat.conversation.cleared()
-    assert chat.fitted() is None
+    assert fitted(chat) is None
 
 
 def test_nothing_is_deleted_by_trimming() -> None:
@@ -685,7 +686,7 @@ def test_what_was_never_condensed_does_not_stand_in_the_note(mark: str) -> None:
     assert "Question 2" not in " ".join(asked(provider.requests[0]))
     now = chat.conversation
     chat.conversation = now.unpinned(2) if mark == "pin" else now.undropped()
-    window = chat.fitted()
+    window = fitted(chat)
     assert window is not None
     assert window.standing(2) != "in the note"
 
@@ -717,11 +718,11 @@ def test_other_text_is_no_legacy_markup(text: str) -> None:
 def test_a_preview_is_what_saying_it_would_cost(window: int) -> None:
     provider = ScriptedProvider("One")
     chat = chat_with(provider, talk(20), window, 50)
-    chat.preview("Something else that was typed before. " * 3)
-    preview = chat.preview("Hello there")
+    preview(chat, "Something else that was typed before. " * 3)
+    told = preview(chat, "Hello there")
     assert (provider.requests, chat.conversation) == ([], talk(20))
     out = [LeftOut(e.exchanges, e.tokens) for e in trimmed(chat.say("Hello there"))]
-    assert preview == Preview(
+    assert told == Preview(
         guide(provider.requests[0].messages), out[0] if out else LeftOut(), outgrown=bool(out)
     )
 
@@ -729,22 +730,22 @@ def test_a_preview_is_what_saying_it_would_cost(window: int) -> None:
 def test_the_preview_of_nothing_is_what_the_talk_costs() -> None:
     chat = chat_with(ScriptedProvider(), talk(3))
     for blank in ("", " \n"):
-        assert chat.preview(blank) == Preview(guide(talk(3).messages), LeftOut(), fits=True)
+        assert preview(chat, blank) == Preview(guide(talk(3).messages), LeftOut(), fits=True)
     chat.conversation = chat.conversation.cleared()
-    assert chat.preview("") == Preview(guide([SYSTEM]), LeftOut(), fits=True)
+    assert preview(chat, "") == Preview(guide([SYSTEM]), LeftOut(), fits=True)
 
 
 def test_the_preview_of_what_can_not_be_sent_says_so() -> None:
     chat = chat_with(ScriptedProvider(), talk(3), SMALL, 50)
     text = "word " * 300
-    assert chat.preview(text) == Preview(guide([SYSTEM, user(text)]), LeftOut(), fits=False)
+    assert preview(chat, text) == Preview(guide([SYSTEM, user(text)]), LeftOut(), fits=False)
 
 
 def test_a_pin_that_leaves_no_room_is_refused_with_the_numbers() -> None:
     said = talk(2).asking(user("word " * 210)).answered(assistant("Yes."), "stop", None)
     chat = chat_with(ScriptedProvider(), said, SMALL, 50)
     with pytest.raises(PromptTooLongError) as caught:
-        chat.pin(2)
+        pin(chat, 2)
     numbers = {
         int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", caught.value.text)
     }
@@ -758,7 +759,7 @@ def test_pins_are_refused_from_the_one_that_is_too_many() -> None:
     pinned = []
     with suppress(PromptTooLongError):
         for index in range(20):
-            chat.pin(index)
+            pin(chat, index)
             pinned.append(index)
     assert 2 < len(pinned) < 20
     assert sorted(chat.conversation.pins) == pinned
@@ -925,7 +926,7 @@ def test_a_reply_costs_what_the_server_counted_unless_thoughts_were_counted_too(
         card_for("nobody-1"),
     )
     list(chat.say("Hi"))
-    chat.preview("So?")  # what was counted is taken in when something has to be
+    preview(chat, "So?")  # what was counted is taken in when something has to be
     cost = chat.calibration.cost(assistant(reply))
     assert (counted < cost < counted + 10) != thought
 

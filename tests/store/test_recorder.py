@@ -22,9 +22,9 @@ from chatrepl.chat.events import Event, Finished, TextDelta, UsageReport
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider, Request
+from chatrepl.chat.sessions import title_of
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import ChatreplError, ServerError, StreamInterruptedError
-from chatrepl.store.recorder import title_of
 from tests.support.store import (
     Desk,
     assert_sound,

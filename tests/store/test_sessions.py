@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from chatrepl.chat.events import Finished, TextDelta
 from chatrepl.chat.messages import Message
+from chatrepl.chat.previewing import pin
 from chatrepl.errors import ChatreplError, ServerError, SettingsError, StreamInterruptedError
 from chatrepl.store.sessions import Sessions, stamp
 from tests.support.store import Desk, assert_sound, count, desk, load, sessions_in, shape
@@ -637,7 +638,7 @@ class Talks(RuleBasedStateMachine):
     def pin(self, data: st.DataObject) -> None:
         assert self.head is not None
         index = data.draw(st.integers(0, len(self.run.chat.conversation.exchanges) - 1))
-        self.run.chat.pin(index)
+        pin(self.run.chat, index)
         self.head.path()[index].pinned = True
         self.kept()
 

@@ -66,7 +66,7 @@ def test_the_first_reading_is_not_waited_for() -> None:
     chat.counter.load()
 
     def hold() -> None:
-        with chat._measuring:  # as a count of a long text does
+        with chat.measuring:  # as a count of a long text does
             held.wait(20)
 
     holder = threading.Thread(target=hold)
