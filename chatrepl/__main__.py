@@ -1,11 +1,16 @@
 """`python -m chatrepl`, and the entry point of the `chatrepl` command."""
 
+import gc
 import signal
 import sys
+
+_ROOMY = 50_000
+"""New objects between two looks for garbage: a tenth of the start went into looks in vain."""
 
 
 def main() -> None:
     """Run the command and leave with its exit status."""
+    gc.set_threshold(_ROOMY)
     try:
         from chatrepl.cli import run  # noqa: PLC0415 - importing this module stays inert
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,17 @@ class App:
     def exposure(self) -> str:
         """Say that others may read a secret in the config file, or nothing."""
         return self._connector.exposure
+
+    @property
+    def needs_terminal(self) -> bool:
+        """Whether `ready` may show a download, or ask the user for something."""
+        return self._connector.needs_terminal(self.settings)
+
+    def load_client(self) -> None:
+        """Begin to import what a request needs, in a thread of its own."""
+        threading.Thread(
+            target=import_module, args=("chatrepl.providers.faults",), daemon=True
+        ).start()
 
     def ready(self, *, interactive: bool = False) -> None:
         """Build the provider, and say or fetch what is missing before anything is typed.

@@ -83,6 +83,13 @@ class Connector:
             text = endpoint.hide(text)
         return text
 
+    def needs_terminal(self, settings: Settings) -> bool:
+        """Whether connecting may show a download, or ask the user for something."""
+        if settings.kind == "embedded":
+            is_ours = settings.model is None or smollm2.is_name(settings.model)
+            return is_ours and not smollm2.is_fetched(self._paths.data)
+        return bool(settings.server.api_key_cmd) or settings.provider in self._keys.names
+
     def connect(self, settings: Settings, *, fetch: bool = True) -> Provider:
         """Build the provider that the settings choose, and fetch the model if it needs one.
 

@@ -2,14 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from platformdirs import PlatformDirs
 
-
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(NamedTuple):
     """The folders for configuration, data and cache. They may not exist yet."""
 
     config: Path
@@ -22,8 +19,15 @@ class Paths:
         if home := environment.get("CHATREPL_HOME"):
             root = expanded(home)
             return cls(root / "config", root / "data", root / "cache")
+        from platformdirs import PlatformDirs  # noqa: PLC0415 - often not needed
+
         dirs = PlatformDirs("chatrepl", appauthor=False)
         return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_cache_path)
+
+    @property
+    def history(self) -> Path:
+        """What was typed at the prompt."""
+        return self.data / "history"
 
     @property
     def sessions(self) -> Path:

@@ -11,7 +11,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
-import openai
 
 from chatrepl.chat.catalogue import Served
 from chatrepl.errors import (
@@ -30,6 +29,7 @@ from chatrepl.errors import (
     UnsupportedParameterError,
 )
 from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint
+from chatrepl.providers.lean import openai
 
 _MANY = 2_000  # model names to look through
 

@@ -172,7 +172,7 @@ class OpenAIProvider:
             return self._client
 
     def _connect(self) -> "openai.OpenAI":
-        import openai  # noqa: PLC0415 - half a second
+        from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
 
         return openai.OpenAI(
             api_key=self.endpoint.api_key,
@@ -187,8 +187,8 @@ def client_options(endpoint: Endpoint) -> dict[str, Any]:
     The client does not retry by itself: `RetryingProvider` does, and shows it.
     """
     import httpx2  # noqa: PLC0415 - a part of that
-    import openai  # noqa: PLC0415 - half a second
 
+    from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
     from chatrepl.providers.showing import hooks_for  # noqa: PLC0415 - imports the client
     from chatrepl.providers.wires import Wires  # noqa: PLC0415 - imports the client
 

@@ -1,7 +1,7 @@
 """What Tab offers: a pure function of the line, and its adapter for prompt_toolkit."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -12,8 +12,7 @@ Values = Callable[[], Iterable[tuple[str, str]]]
 """What an argument may be: values, each with a few words of help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completable:
+class Completable(NamedTuple):
     """A command as completion sees it; `arguments` is None where it takes free text or nothing."""
 
     name: str
@@ -21,8 +20,7 @@ class Completable:
     arguments: Values | None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """One completion: the text that replaces the last `length` characters, and its help."""
 
     text: str

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import DynamicCompleter
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
@@ -55,26 +57,71 @@ class History(FileHistory):
             return
 
 
-class Prompt:
-    """Asks for a line. `toolbar` gives the text below it: of the line, as wide as it is told."""
+class Stopped(Exception):  # noqa: N818 - no error
+    """The prompt was stopped from elsewhere; `typed` is what stood in it."""
 
-    def __init__(
-        self, history: Path, commands: Iterable[Completable], toolbar: Callable[[str, int], str]
-    ) -> None:
+    def __init__(self, typed: str) -> None:
+        super().__init__(typed)
+        self.typed = typed
+
+
+class Prompt:
+    """Asks for a line; it can do so before there is a chat to ask for."""
+
+    def __init__(self, history: Path) -> None:
+        self._completer = CommandCompleter(())
+        self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
         self._session: PromptSession[str] = PromptSession(
             multiline=True,
             prompt_continuation="  ",
             key_bindings=bindings(),
-            completer=CommandCompleter(commands),
+            completer=DynamicCompleter(lambda: self._completer),
             complete_while_typing=True,
             enable_suspend=True,
             history=History(history),
-            bottom_toolbar=lambda: toolbar(
+            bottom_toolbar=lambda: self._toolbar(
                 self._session.default_buffer.text, self._session.output.get_size().columns
             ),
             style=_STYLE,
             reserve_space_for_menu=6,
         )
+
+    def equip(self, commands: Iterable[Completable], toolbar: Callable[[str, int], str]) -> None:
+        """Complete these commands from now on.
+
+        `toolbar` gives the text below the prompt: of the line, as wide as it is told.
+        """
+        self._completer = CommandCompleter(commands)
+        self._toolbar = toolbar
+        self._soon(self._session.default_buffer.start_completion)  # of what is typed already
+
+    def line(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str | None:
+        """Wait for a line with something in it; None if the user leaves.
+
+        `on_shown` is called once the prompt is on the screen. Raises Stopped.
+        """
+        while True:
+            try:
+                line = self.ask(default, on_shown=on_shown)
+            except KeyboardInterrupt:
+                line = ""
+            except EOFError:
+                return None
+            if line.strip():
+                return line
+            default, on_shown = "", None
+
+    def stop(self) -> None:
+        """Take the prompt off the screen, from any thread: who waits for a line gets Stopped."""
+        app = self._session.app
+
+        def stop() -> None:
+            if app.future is None or app.future.done():
+                return  # the line has just been sent
+            app.erase_when_done = True
+            app.exit(exception=Stopped(self._session.default_buffer.text))
+
+        self._soon(stop)
 
     def ask(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str:
         """Wait for a line and give it as it was typed.
@@ -83,6 +130,7 @@ class Prompt:
         Ctrl-C and EOFError for Ctrl-D on an empty line.
         """
         app = self._session.app
+        app.erase_when_done = False
         if on_shown is not None and is_dumb_terminal():
             on_shown()
         elif on_shown is not None:
@@ -122,3 +170,10 @@ class Prompt:
         """Draw the toolbar anew; may be called from any thread."""
         if self._session.app.is_running:
             self._session.app.invalidate()
+
+    def _soon(self, act: Callable[[], None]) -> None:
+        """Have something done by the thread that asks for the line, if one does."""
+        loop = self._session.app.loop
+        if loop is not None:
+            with suppress(RuntimeError):  # it has just been closed
+                loop.call_soon_threadsafe(act)

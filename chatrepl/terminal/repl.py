@@ -107,7 +107,7 @@ class Repl:
         self,
         host: Host,
         screen: Screen,
-        history: Path,
+        prompt: Prompt,
         *,
         answer_first: bool = False,
     ) -> None:
@@ -120,8 +120,9 @@ class Repl:
         self._answer_first = answer_first
         self._chat: Chat | None = None
         self._opening = threading.Lock()
-        self._prompt = Prompt(history, completables(self), self._toolbar)
-        self._gauge = Gauge(self._prompt.refresh)
+        self._prompt = prompt
+        self._gauge = Gauge(prompt.refresh)
+        prompt.equip(completables(self), self._toolbar)
 
     @property
     def chat(self) -> Chat:
@@ -131,23 +132,22 @@ class Repl:
                 self._chat = self.host.open_chat()
             return self._chat
 
-    def run(self) -> None:
-        """Talk until the user leaves."""
+    def run(self, line: str = "") -> None:
+        """Talk until the user leaves; `line` has been typed already."""
         if self._answer_first:
             self._guarded(self.retry, "")
-        on_shown: Callable[[], None] | None = self.warm_up
+        on_shown = None if line else self._begin_warming_up
         while not self.leaving:
-            default = self.prefill + self._typed.rstrip("\n")
-            self.prefill = self._typed = ""
-            once, on_shown = on_shown, None
-            try:
-                line = self._prompt.ask(clean(default), on_shown=once)
-            except KeyboardInterrupt:
-                continue
-            except EOFError:
-                return
-            if line.strip():
+            if line:
                 self._guarded(partial(self._do, line), line)
+            default = clean(self.prefill + self._typed.rstrip("\n"))
+            self.prefill = self._typed = ""
+            if self.leaving:
+                return
+            typed = self._prompt.line(default, on_shown=on_shown)
+            if typed is None:
+                return
+            line, on_shown = typed, None
 
     def retry(self) -> None:
         """Ask the last user message again."""
@@ -199,8 +199,18 @@ class Repl:
             self.screen.notice(f"‹{which}/{of}›  /branch switches")
 
     def warm_up(self) -> None:
-        """Load beside the prompt what the next message will need."""
-        threading.Thread(target=self._warm_up, daemon=True).start()
+        """Load what the next message will need, beside the prompt."""
+        try:
+            chat = self.chat
+            chat.provider.prepare()
+            chat.counter.load()
+            chat.ask_limits()
+        except Exception:  # noqa: BLE001 - whatever it is will be said when it is in the way
+            return
+        self._prompt.refresh()
+
+    def _begin_warming_up(self) -> None:
+        threading.Thread(target=self.warm_up, daemon=True).start()
 
     def turn(self, begin: Callable[[], Iterator[Event]], text: str, line: str) -> None:
         """Show a turn that says `text`; if the window is full and the user wants to be asked, ask.
@@ -296,16 +306,6 @@ class Repl:
                     self._chat.keep()
         if not self._answered:
             self.prefill = self.prefill or line
-
-    def _warm_up(self) -> None:
-        try:
-            chat = self.chat
-            chat.provider.prepare()
-            chat.counter.load()
-            chat.ask_limits()
-        except Exception:  # noqa: BLE001 - whatever it is will be said when it is in the way
-            return
-        self._prompt.refresh()
 
     def _toolbar(self, line: str, width: int) -> str:
         chat = self._chat

@@ -1,6 +1,6 @@
 """The two consoles, and the few shapes in which the program speaks for itself."""
 
-import json
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -31,6 +31,11 @@ class Screen:
     def on_terminal(self) -> bool:
         """Whether standard output is a terminal."""
         return sys.stdout.isatty()
+
+    @property
+    def can_redraw(self) -> bool:
+        """Whether it is one whose cursor can be moved."""
+        return self.on_terminal and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
 
     @property
     def out(self) -> "Console":
@@ -98,5 +103,7 @@ def _console(*, stderr: bool) -> "Console":
 
 def print_json(value: object) -> None:
     """Print JSON, with no control sequence in it for a terminal."""
+    import json  # noqa: PLC0415 - the first prompt does not wait for it
+
     text = json.dumps(value, ensure_ascii=False, indent=2)
     print(clean(text) if sys.stdout.isatty() else text)

@@ -1,0 +1,265 @@
+"""The options of `chatrepl` and of `chatrepl models`, declared with typer."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from chatrepl import __version__, cli_key, cli_sessions
+from chatrepl.cli_options import HELP_NAMES, Config, Json, new_app
+from chatrepl.cli_talk import Wanted, opened, running
+from chatrepl.errors import SettingsError
+from chatrepl.terminal.screen import Screen, print_json
+
+STATUSES = """
+Exit status:
+  0    a whole answer
+  1    something unforeseen
+  2    bad usage or configuration
+  3    the key was not accepted (401, 403)
+  4    rate limit or quota, after retries
+  5    the prompt does not fit the context window
+  6    a content filter stopped the prompt or the reply
+  7    the reply was cut off by max_tokens
+  8    network or server: refused, 5xx, a cut or stalled stream, no chat completion
+  129  the terminal was closed (SIGHUP); what came of a reply is kept
+  130  Ctrl-C
+  143  asked to end (SIGTERM); what came of a reply is kept
+A closed standard output ends the program quietly, with status 0.
+"""
+
+PLACES = """
+Settings: config.toml in the platform's config directory, or --config, or CHATREPL_CONFIG.
+Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
+  AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME,
+  NO_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
+"""
+
+COMMANDS_HELP = """
+Commands (as the first word):
+  models [TEXT]    list the models that the provider offers
+  sessions         list the saved conversations; search, show, rename, rm, export
+  key set|rm|list  keep the key of a provider in the system keyring
+A prompt that begins with a command's name needs -- before it:
+  chatrepl -- models of the atom
+"""
+
+EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + PLACES
+
+
+RESERVED = ("personas", "usage", "init", "doctor")
+"""First words that will be subcommands: a prompt that begins with one needs `--` before it."""
+
+_app = new_app()
+_models_app = new_app()
+_COMMANDS = {"models": _models_app, "sessions": cli_sessions.app, "key": cli_key.app}
+
+
+def read(argv: list[str]) -> Wanted | int:
+    """Run a subcommand and give its exit status, or read what kind of chat is wanted.
+
+    Raises SettingsError for options that can't be read, and whatever a subcommand raises.
+    """
+    app, name, rest = _app, "chatrepl", argv
+    if argv[0] in RESERVED:
+        text = f"'{argv[0]}' is the name of a subcommand, which this version does not have yet."
+        raise SettingsError(text, f"T{as_prompt(argv)[1:]}")
+    if argv[0] in _COMMANDS:
+        app, name, rest = _COMMANDS[argv[0]], f"chatrepl {argv[0]}", argv[1:]
+    # Not `main`: it makes a closed standard output status 1.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context(name, list(rest)) as context:
+            result: Wanted | int = command.invoke(context)
+            return result
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as error:  # an unknown option, a value of no use
+        hint = "chatrepl --help lists the options."
+        if argv[0] in _COMMANDS:
+            hint = f"chatrepl {argv[0]} --help lists the options; {as_prompt(argv)}"
+        words = error.format_message().replace("Value error, ", "")  # the validator's own
+        raise SettingsError(words, hint) from error
+
+
+def as_prompt(argv: list[str]) -> str:
+    """Say how to send a prompt that begins as a subcommand does."""
+    if argv[:2] == ["key", "set"]:
+        argv = ["key", "set", "…"]  # somebody may have typed the key
+    return f"to send it as a prompt, put -- before it: chatrepl -- {shlex.join(argv)}"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"chatrepl {__version__}")
+        raise typer.Exit
+
+
+def _tokens(number: int | None) -> int | None:
+    if number is not None and not 1 <= number <= 10**9:
+        words = "a number of tokens from 1 to 1,000,000,000 is needed."
+        raise typer.BadParameter(words)
+    return number
+
+
+_Provider = Annotated[
+    str | None,
+    typer.Option(
+        "--provider", metavar="NAME", help="openai, azure, embedded, or one of the config file."
+    ),
+]
+_BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Where an OpenAI-compatible API is."),
+]
+_Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show every request on standard error, less the secrets.")
+]
+
+
+@_models_app.command(context_settings=HELP_NAMES)
+def models(  # noqa: PLR0913, PLR0917 - the options of the command
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the names must hold.")] = "",
+    provider: _Provider = None,
+    base_url: _BaseUrl = None,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: _Verbose = False,
+) -> int:
+    """List the models that the provider offers.
+
+    With what is known of each: the context window and the largest reply in tokens, the price of
+    a million tokens of prompt and of reply in US dollars, and the encoding that counts them.
+    """
+    from chatrepl.terminal import catalogue  # noqa: PLC0415
+
+    screen = Screen()
+    flags = {"provider": provider, "base_url": base_url}
+    with running(opened(Wanted(flags, config=config, verbose=verbose), screen)) as app:
+        found = app.catalogue(text)
+        if as_json:
+            print_json(catalogue.as_dicts(found))
+        elif found:
+            catalogue.show(found, screen)
+        else:
+            holding = f" with '{text}' in its name" if text else ""
+            screen.notice(f"The provider '{app.settings.provider}' offers no model{holding}.")
+    return 0
+
+
+@_app.command(epilog=EPILOG, context_settings=HELP_NAMES, no_args_is_help=False)
+def chat(  # noqa: PLR0913, PLR0917 - the options of the command
+    prompt: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PROMPT", hidden=True),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("-s", "--system", metavar="TEXT", help="System message: TEXT, or @FILE."),
+    ] = None,
+    persona: Annotated[
+        str | None,
+        typer.Option("-p", "--persona", metavar="NAME", help="A persona of the config file."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m", "--model", metavar="NAME", help="Model, or provider/model, or a GGUF file."
+        ),
+    ] = None,
+    provider: _Provider = None,
+    base_url: _BaseUrl = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens", metavar="N", callback=_tokens, help="Longest reply, in tokens."
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature", metavar="X", min=0, max=2, help="How freely words are picked."
+        ),
+    ] = None,
+    context_window: Annotated[
+        int | None,
+        typer.Option(
+            "--context-window",
+            metavar="N",
+            callback=_tokens,
+            help="The model's window, in tokens.",
+        ),
+    ] = None,
+    overflow: Annotated[
+        Literal["trim", "ask", "summarize"] | None,
+        typer.Option(
+            "--overflow",
+            metavar="HOW",
+            help="When the window is full: trim, ask or summarize.",
+        ),
+    ] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option("--load", metavar="FILE", help="Begin with the messages of a JSON file."),
+    ] = None,
+    continue_: Annotated[
+        bool, typer.Option("-c", "--continue", help="Go on with the last session.")
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="ID|TEXT", help="Go on with a session: its id, or words."),
+    ] = None,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of the reply.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Show replies as text, not as Markdown.")
+    ] = False,
+    config: Config = None,
+    verbose: _Verbose = False,
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
+    ] = False,
+) -> Wanted:
+    """Chat with a language model.
+
+    On a terminal and without PROMPT: an interactive chat. With PROMPT, or with standard input
+    piped in: one answer, then exit.
+    """
+    flags: dict[str, Any] = {
+        "system": system,
+        "persona": persona,
+        "model": model,
+        "provider": provider,
+        "base_url": base_url,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "context_window": context_window,
+        "overflow": overflow,
+        "plain": plain or None,
+        "save": False if no_save else None,
+    }
+    if resume is not None and not resume.strip():
+        raise SettingsError("--resume needs an id, or words.", "-c goes on with the last session.")
+    if continue_ and resume is None:
+        resume = ""
+    if load is not None and resume is not None:
+        raise SettingsError("--load begins a session, --continue and --resume go on with one.")
+    return Wanted(
+        flags,
+        " ".join(prompt) if prompt else None,
+        config=config,
+        load=load,
+        resume=resume,
+        as_json=as_json,
+        dry_run=dry_run,
+        verbose=verbose,
+    )
