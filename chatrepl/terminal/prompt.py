@@ -1,6 +1,7 @@
 """The line that is typed into: history, completion, toolbar."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -85,6 +86,8 @@ class Prompt:
             style=_STYLE,
             reserve_space_for_menu=6,
         )
+        self._typed_last = time.monotonic()
+        self._session.app.key_processor.before_key_press += self._note_key
 
     def equip(self, commands: Iterable[Completable], toolbar: Callable[[str, int], str]) -> None:
         """Complete these commands from now on.
@@ -165,6 +168,14 @@ class Prompt:
                 return letter
             if letter:
                 self._session.history.append_string(line)
+
+    def wait_for_pause(self, seconds: float) -> None:
+        """Wait until a prompt is on the screen and nothing has been typed for a while."""
+        while time.monotonic() - self._typed_last < seconds or not self._session.app.is_running:
+            time.sleep(0.1)
+
+    def _note_key(self, _: object) -> None:
+        self._typed_last = time.monotonic()
 
     def refresh(self) -> None:
         """Draw the toolbar anew; may be called from any thread."""

@@ -100,6 +100,10 @@ _ROOM = {
 """What can be done about a full window."""
 
 
+_PAUSE = 0.5
+"""Seconds without a key before the vocabulary is loaded: for a part of that no key gets through."""
+
+
 class Repl:
     """An interactive chat. `prefill` is what the next prompt begins with."""
 
@@ -203,8 +207,9 @@ class Repl:
         try:
             chat = self.chat
             chat.provider.prepare()
-            chat.counter.load()
             chat.ask_limits()
+            self._prompt.wait_for_pause(_PAUSE)
+            chat.counter.load()
         except Exception:  # noqa: BLE001 - whatever it is will be said when it is in the way
             return
         self._prompt.refresh()
