@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatrepl.chat.catalogue import Served
 from chatrepl.chat.ports import Request
 from chatrepl.providers.endpoint import Endpoint
-from chatrepl.providers.openai import OpenAIProvider, client_options
+from chatrepl.providers.openai import OpenAIProvider
 
 if TYPE_CHECKING:
     import openai
@@ -47,12 +47,12 @@ class AzureProvider(OpenAIProvider):
         # The client puts it into the path: /openai/deployments/NAME/chat/completions.
         return self._deployments.get(request.card.name, request.card.name)
 
-    def _connect(self) -> "openai.OpenAI":
+    def _connect(self, **options: Any) -> "openai.OpenAI":
         from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
 
         return openai.AzureOpenAI(
             azure_endpoint=self.endpoint.base_url or "",
             api_key=self.endpoint.api_key,
             api_version=self._api_version,
-            **client_options(self.endpoint),
+            **options,
         )

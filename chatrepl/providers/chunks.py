@@ -1,6 +1,7 @@
 """Reading a streamed chat completion: server-sent events, chunks, our events."""
 
 import codecs
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -70,19 +71,26 @@ def _read_usage(plain: object) -> Usage | None:
 def chunk_stream() -> type["openai.Stream[object]"]:
     """Give the client's stream, less the events without data that keep a connection alive.
 
-    The client reads each event as JSON, and an empty one is none.
+    The client reads each event as JSON, and an empty one is none. It also hangs up at [DONE], and
+    the connection would be lost; here that is null, and what may follow can be read to its end.
     """
     from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
 
     class Chunks(openai.Stream[object]):
         def _iter_events(self):  # type: ignore[no-untyped-def]  # its type is private
-            return (event for event in super()._iter_events() if event.data)
+            events = super()._iter_events()
+            for event in events:
+                if event.data.startswith("[DONE]"):
+                    yield type(event)(data="null")
+                    deque(events, maxlen=0)
+                elif event.data:
+                    yield event
 
     return Chunks
 
 
 def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
-    """Turn the chunks of a streamed chat completion into events; the last is `Finished`.
+    """Turn the chunks of a streamed chat completion, to a null, into events to `Finished`.
 
     Azure's first chunk has empty `choices` and `prompt_filter_results`; the last one of every
     server has empty `choices` and `usage`. Raises BadReplyError if there is no chunk at all, and
@@ -95,6 +103,8 @@ def read_chunks(chunks: Iterator[object], server: str) -> Iterator[Event]:
     reason: str | None = None
     usage: Usage | None = None
     for plain in chunks:
+        if plain is None:
+            break
         chunk = msgspec.convert(plain, _Chunk)
         model = chunk.model if isinstance(chunk.model, str) else model
         for choice in chunk.choices or ():

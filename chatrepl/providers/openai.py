@@ -1,6 +1,7 @@
 """OpenAI, and every server that speaks its Chat Completions API."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,9 +21,13 @@ from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint, is_loop
 from chatrepl.providers.listing import find, read_listing, read_ollama
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
 
 _SMALL_WAIT = 5.0  # seconds
+
+_IDLE = 60.0
+"""Seconds that a connection is kept for the next request: the time in which a person types."""
 
 # What to send instead of a parameter that a server refuses by name; "" is nothing.
 _SUBSTITUTES = {
@@ -41,6 +46,7 @@ class OpenAIProvider:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._client: openai.OpenAI | None = None
+        self._http: httpx2.Client | None = None
         self._connecting = threading.Lock()  # a background thread prepares it
         self._listing: tuple[Served, ...] | None = None
         self._refused: set[str] = set()  # parameters that the server refused by name in this run
@@ -51,8 +57,14 @@ class OpenAIProvider:
         return self.endpoint.name
 
     def prepare(self) -> None:
-        """Import the client and build it, so that the first request does not wait for that."""
+        """Import the client, build it and open a connection: the first request does not wait.
+
+        The server is asked for nothing, and without the key.
+        """
         self._connected()
+        assert self._http is not None
+        with suppress(Exception):  # whatever it is, a real request will tell
+            self._http.head(self.endpoint.base_url or OPENAI_URL, timeout=_SMALL_WAIT)
 
     def served(self) -> Sequence[Served]:
         """List the models that the server offers; it is asked once."""
@@ -142,6 +154,8 @@ class OpenAIProvider:
             )
         with self.endpoint.hiding(), told(self.endpoint, model, reading=True), stream:
             yield from read_chunks(stream, self.endpoint.server)
+            with suppress(Exception):  # the reply is whole; the rest is for the connection
+                deque(stream, maxlen=0)
 
     def _get(self, path: str, body: dict[str, Any] | None = None) -> object:
         """Ask something small, which is not worth a long wait: GET, or POST with a body."""
@@ -165,45 +179,56 @@ class OpenAIProvider:
 
                 self.endpoint.check()
                 with self.endpoint.hiding(), building(self.endpoint):
-                    self._client = self._connect()
+                    self._http = _http_client(self.endpoint)
+                    self._client = self._connect(http_client=self._http, **_options(self.endpoint))
                 if self.name != "openai":
                     # They come from OPENAI_ORG_ID and OPENAI_PROJECT_ID, whoever is asked.
                     self._client.organization = self._client.project = None
             return self._client
 
-    def _connect(self) -> "openai.OpenAI":
+    def _connect(self, **options: Any) -> "openai.OpenAI":
         from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
 
         return openai.OpenAI(
             api_key=self.endpoint.api_key,
             base_url=self.endpoint.base_url or OPENAI_URL,
-            **client_options(self.endpoint),
+            **options,
         )
 
 
-def client_options(endpoint: Endpoint) -> dict[str, Any]:
+def _options(endpoint: Endpoint) -> dict[str, Any]:
     """Give the arguments that every kind of client takes.
 
     The client does not retry by itself: `RetryingProvider` does, and shows it.
     """
-    import httpx2  # noqa: PLC0415 - a part of that
+    return {
+        "max_retries": 0,
+        "timeout": _timeout(endpoint),
+        "default_headers": dict(endpoint.headers),
+    }
+
+
+def _http_client(endpoint: Endpoint) -> "httpx2.Client":
+    """Build what carries the requests: its connections can be ended, and stay open for a while."""
+    import httpx2  # noqa: PLC0415 - a part of the client
 
     from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
     from chatrepl.providers.showing import hooks_for  # noqa: PLC0415 - imports the client
     from chatrepl.providers.wires import Wires  # noqa: PLC0415 - imports the client
 
-    timeout = openai.Timeout(endpoint.timeout, connect=min(10.0, endpoint.timeout))
     # No proxy has a place on the way to this machine.
-    http_client = openai.DefaultHttpxClient(
+    client = openai.DefaultHttpxClient(
         trust_env=not is_loopback(endpoint.base_url),
         verify=httpx2.create_ssl_context(),  # SSL_CERT_FILE holds there too
-        timeout=timeout,
+        timeout=_timeout(endpoint),
+        limits=httpx2.Limits(keepalive_expiry=_IDLE),
         event_hooks=hooks_for(endpoint),
     )
-    Wires().watch(http_client)
-    return {
-        "max_retries": 0,
-        "timeout": timeout,
-        "default_headers": dict(endpoint.headers),
-        "http_client": http_client,
-    }
+    Wires().watch(client)
+    return client
+
+
+def _timeout(endpoint: Endpoint) -> "openai.Timeout":
+    from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
+
+    return openai.Timeout(endpoint.timeout, connect=min(10.0, endpoint.timeout))

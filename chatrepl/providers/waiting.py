@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
 
 from chatrepl.chat.catalogue import Served
-from chatrepl.chat.events import Event, Stalled, TextDelta
+from chatrepl.chat.events import Event, Finished, Stalled, TextDelta
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.errors import StreamInterruptedError
 from chatrepl.providers.around import Around
@@ -121,7 +121,7 @@ class WaitingProvider(Around):
         """Ask the model; text that came in several pieces meanwhile is one piece."""
         asker = _Asker(lambda: self._inner.stream(request))
         came_last = time.monotonic()
-        began = False
+        began = over = False
         pause = _TICK
         try:
             asker.start()
@@ -132,7 +132,10 @@ class WaitingProvider(Around):
                 for event in _joined(events):
                     came_last, pause = time.monotonic(), _TICK
                     began = began or isinstance(event, TextDelta)
+                    over = isinstance(event, Finished)
                     yield event
+                    if over:  # what may follow is not for us
+                        return
                 if in_a_rush and not asker.ended:
                     time.sleep(_GATHER)
                 silence = time.monotonic() - came_last
@@ -144,7 +147,7 @@ class WaitingProvider(Around):
                 elif began or (asker.line.answering and not request.card.thinks):
                     self._check(asker.line)
         finally:
-            if not asker.ended:
+            if not (over or asker.ended):
                 asker.line.cut()
 
     def _check(self, line: Line) -> None:

@@ -221,7 +221,7 @@ def test_closing_ends_a_request_on_a_connection_that_was_there_before() -> None:
 
 def test_a_stream_in_tls_is_ended_too(tmp_path: Path) -> None:
     class Trusting(OpenAIProvider):
-        def _connect(self) -> openai.OpenAI:
+        def _connect(self, **_: object) -> openai.OpenAI:
             client = openai.DefaultHttpxClient(verify=False)
             Wires().watch(client)
             url = self.endpoint.base_url
