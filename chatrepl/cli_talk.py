@@ -204,7 +204,7 @@ class _Opening:
         if self._repl is None:
             self._prompt.stop()
         else:
-            self._repl.warm_up()
+            self._repl.load()
         sys.setswitchinterval(before)
 
 

@@ -140,7 +140,7 @@ class Repl:
         """Talk until the user leaves; `line` has been typed already."""
         if self._answer_first:
             self._guarded(self.retry, "")
-        on_shown = None if line else self._begin_warming_up
+        on_shown = None if line else self.warm_up
         while not self.leaving:
             if line:
                 self._guarded(partial(self._do, line), line)
@@ -202,7 +202,7 @@ class Repl:
         if of > 1:
             self.screen.notice(f"‹{which}/{of}›  /branch switches")
 
-    def warm_up(self) -> None:
+    def load(self) -> None:
         """Load what the next message will need, beside the prompt."""
         try:
             chat = self.chat
@@ -214,8 +214,9 @@ class Repl:
             return
         self._prompt.refresh()
 
-    def _begin_warming_up(self) -> None:
-        threading.Thread(target=self.warm_up, daemon=True).start()
+    def warm_up(self) -> None:
+        """Begin to do so in a thread."""
+        threading.Thread(target=self.load, daemon=True).start()
 
     def turn(self, begin: Callable[[], Iterator[Event]], text: str, line: str) -> None:
         """Show a turn that says `text`; if the window is full and the user wants to be asked, ask.

@@ -4,101 +4,15 @@ import io
 import signal
 import time
 import unicodedata
-from dataclasses import dataclass
 
-import pyte
 import pytest
-from markdown_it import MarkdownIt
-from pyte import modes
-from rich.console import Console
-from rich.markdown import Markdown
 
 from chatrepl.terminal.rendering import MarkdownReply
-from chatrepl.terminal.screen import Screen
+from tests.support.papers import Paper, at_once, read_back, streamed
 from tests.support.samples import SAMPLES
 
 WIDTHS = (40, 80, 120)
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-
-
-class Paper(Screen):
-    """A screen whose terminal is a string."""
-
-    def __init__(self, columns: int = 80, lines: int = 24, *, dumb: bool = False) -> None:
-        super().__init__()
-        self.size = columns, lines
-        self.written = io.StringIO()
-        self.console = Console(
-            file=self.written,
-            width=columns,
-            height=lines,
-            force_terminal=True,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            _environ={"TERM": "dumb" if dumb else "xterm-256color"},
-        )
-
-    @property
-    def out(self) -> Console:
-        """The console under test."""
-        return self.console
-
-    def say(self, line: str) -> None:
-        """Say a line on the same terminal."""
-        self.console.print(line)
-
-    @property
-    def raw(self) -> str:
-        return self.written.getvalue()
-
-
-Line = list[tuple[str, str, bool, bool, bool]]
-
-
-@dataclass
-class Shown:
-    """What a terminal shows of a text with control sequences."""
-
-    lines: list[str]  # everything, scrolled off or not
-    styles: list[Line]  # of each character that is not blank
-    cursor: tuple[int, bool]  # its column, and whether it is hidden
-
-
-def read_back(paper: Paper) -> Shown:
-    columns, height = paper.size
-    screen = pyte.HistoryScreen(columns, height, history=10_000, ratio=0.5)
-    screen.set_mode(modes.LNM)  # a terminal's line discipline adds the carriage return
-    pyte.Stream(screen).feed(paper.raw)
-    rows = [*screen.history.top, *(screen.buffer[y] for y in range(height))]
-    lines = ["".join(row[x].data for x in range(columns)).rstrip() for row in rows]
-    styles = [
-        [(c.data, c.fg, c.bold, c.italics, c.underscore) for c in cells if c.data.strip()]
-        for cells in ([row[x] for x in range(columns)] for row in rows)
-    ]
-    while lines and not lines[-1]:
-        lines.pop()
-        styles.pop()
-    return Shown(lines, styles, (screen.cursor.x, screen.cursor.hidden))
-
-
-# As rich parses, but for HTML, which rich leaves out: a reply's List<String> would be "List".
-PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-
-
-def at_once(text: str, columns: int) -> Shown:
-    paper = Paper(columns)
-    markdown = Markdown("", code_theme="ansi_dark", hyperlinks=False)
-    markdown.parsed = PARSER.parse(text)
-    paper.console.print(markdown)
-    return read_back(paper)
-
-
-def streamed(text: str, size: int, paper: Paper) -> Shown:
-    with MarkdownReply(paper) as reply:
-        for start in range(0, len(text), size):
-            reply.text(text[start : start + size])
-    return read_back(paper)
 
 
 @pytest.fixture(scope="module")
