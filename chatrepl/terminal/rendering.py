@@ -7,16 +7,18 @@ redraw only the open block below it, at a bounded rate and never taller than the
 import itertools
 import re
 import threading
+import time
 from collections import deque
-from typing import Any, Self
+from typing import Self
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.text import Text
 
 from chatrepl.terminal.blocks import Block, BlockSplitter
+from chatrepl.terminal.drawing import Drawing
+from chatrepl.terminal.elements import Growth, Markdown
 from chatrepl.terminal.sanitize import Sanitizer, clean
 from chatrepl.terminal.screen import Screen
 
@@ -24,39 +26,46 @@ FRAME = 0.05
 """Seconds between two drawings of the open block, at least."""
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_PADDING = re.compile(r"[ ]+$", re.MULTILINE)
+_PADDING = re.compile(r"(?:\x1b\[[0-9;]*m|[ ])*[ ](?:\x1b\[0m)?$", re.MULTILINE)
 _ABOVE = MarkdownIt().parse("above")
-# The colours of the terminal's own palette suit a dark and a light background alike. A link's
-# target is shown, not hidden behind its text.
-_MARKDOWN: dict[str, Any] = {"code_theme": "ansi_dark", "hyperlinks": False}
 
 
-def render(console: Console, tokens: list[Token], source: str, *, below: bool) -> str:
-    """Render one block as it looks in the whole document, `below` another one or at the top.
+def render(
+    console: Console, block: Block, growth: Growth, *, below: bool, previewed: bool = False
+) -> str:
+    """Render a block, or a part of one, as it looks in the whole document.
 
-    Where rich fails on what the parser made of `source` (a stray </kbd> is enough), the source
-    is shown.
+    It begins `below` another one or at the top. Where rich fails on what the parser made of it,
+    its source is shown.
     """
-    for token in tokens:
-        _disarm(token)
-    markdown = Markdown("", **_MARKDOWN)
-    markdown.parsed = [*_ABOVE, *tokens] if below else tokens
+    for token in block.tokens:
+        prepare(token)
+    below = below or not block.begins
+    markdown = Markdown(block, growth, _ABOVE if below else (), previewed=previewed)
     with console.capture() as capture:
         try:
             console.print(markdown)
         except Exception:  # noqa: BLE001 - whatever it is, the reply must be read
-            console.print(Text(("above\n\n" if below else "") + clean(source).rstrip("\n")))
-    rendered = _PADDING.sub("", capture.get())
-    return rendered.partition("\n")[2] if below else rendered
+            above = "above\n\n" if below else ""
+            console.print(Text(above + clean(block.source).rstrip("\n")))
+    rendered = _PADDING.sub(lambda blanks: "\x1b[0m" * ("m" in blanks[0]), capture.get())
+    rendered = rendered.partition("\n")[2] if below else rendered
+    return rendered if block.begins else rendered.removeprefix("\n")
 
 
-def _disarm(token: Token) -> None:
-    """Filter again: the parser decodes entities and percent signs, in links above all."""
+def prepare(token: Token) -> None:
+    """Filter again: the parser decodes entities and percent signs, in links above all.
+
+    An image becomes a text: rich would show it before the list or the table that it is in.
+    """
+    if token.type == "image":
+        token.type, token.tag, token.children = "text", "", None
+        token.content = f"[image: {token.content}] ({token.attrs['src']})"
     token.content = clean(token.content)
     for name, value in token.attrs.items():
         token.attrs[name] = clean(str(value)) if isinstance(value, str) else value
     for child in token.children or ():
-        _disarm(child)
+        prepare(child)
 
 
 class MarkdownReply:
@@ -78,7 +87,8 @@ class MarkdownReply:
         self._done = threading.Event()
         self._drawing = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._drawn: list[int] = []  # widths of the lines of the open block on the screen
+        self._open = Drawing(console)
+        self._growth = Growth()  # of the open block, if it is shown in parts
         self._lead: str | None = ""  # blanks that the reply began with; None once it has begun
         self._below = False  # whether the next block stands below one that rich sets off
         self._spinner = itertools.cycle(_SPINNER)
@@ -89,7 +99,7 @@ class MarkdownReply:
         """Begin with a spinner, until the first piece."""
         self._screen.above = self.notice
         if self._moving:
-            self._write("\x1b[?25l")
+            self._open.write("\x1b[?25l")
             self._thread = threading.Thread(target=self._keep_drawing, daemon=True)
             self._thread.start()
         return self
@@ -109,7 +119,7 @@ class MarkdownReply:
         finally:  # Ctrl-C a second time
             self._screen.above = None
             if self._moving:
-                self._write("\x1b[?25h")
+                self._open.write("\x1b[?25h")
 
     def text(self, piece: str) -> None:
         """Take a piece; it is drawn within a moment."""
@@ -133,13 +143,14 @@ class MarkdownReply:
             self._come.clear()
             if self._done.is_set():
                 return
+            start = time.monotonic()
             with self._drawing:
                 try:
                     if came or self._lead is not None:
                         self._draw(self._take(), moving=True)
                 except Exception:  # noqa: BLE001 - the main thread will meet it at the end
                     return
-            self._done.wait(FRAME)
+            self._done.wait(FRAME - (time.monotonic() - start))
 
     def _take(self) -> list[Block]:
         """Split what has come since the last time, and give the blocks that it has finished."""
@@ -159,35 +170,27 @@ class MarkdownReply:
         return text[text.rfind("\n", 0, blank) + 1 :]
 
     def _draw(self, blocks: list[Block], *, moving: bool) -> None:
-        """Take the open block off the screen, print the finished ones, draw it again."""
+        """Print the finished blocks where the open one was, and draw that below them."""
         settled = []
         for block in blocks:
-            settled.append(render(self._console, block.tokens, block.source, below=self._below))
+            if block.begins:
+                self._growth = Growth()
+            settled.append(render(self._console, block, self._growth, below=self._below))
             self._below = block.tokens[-1].type != "hr"
-        lines = self._preview().splitlines() if moving else []
-        self._write(self._erasing() + "".join(settled) + "\n".join(lines))
-        self._drawn = [Text.from_ansi(line).cell_len for line in lines]
+        self._open.show("".join(settled), self._preview() if moving else [])
 
-    def _preview(self) -> str:
-        """Render the open block, or the spinner; no more of it than the screen holds."""
+    def _preview(self) -> list[str]:
+        """Render the open block, or the spinner.
+
+        No more of it than half of the screen: what a terminal pushes off the screen while its
+        window is made smaller can't be taken back.
+        """
         if self._lead is not None:
-            return next(self._spinner)
-        height = max(1, self._console.height - 1)
-        source = self._splitter.tail(height, self._console.width)
-        if not source.strip():
-            return ""
-        rendered = render(self._console, self._splitter.parse(source), source, below=self._below)
-        return "\n".join(rendered.splitlines()[-height:])
-
-    def _erasing(self) -> str:
-        if not self._drawn:
-            return ""
-        # A terminal that became narrower has wrapped the lines that were drawn wider.
-        width = self._console.width
-        rows = sum(max(1, -(-cells // width)) for cells in self._drawn)
-        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "") + "\x1b[J"
-
-    def _write(self, text: str) -> None:
-        if text:
-            self._console.file.write(text)
-            self._console.file.flush()
+            return [next(self._spinner)]
+        height = max(1, self._console.height // 2)
+        block = self._splitter.open_block(height, self._console.width)
+        if block is None:
+            return []
+        growth, below = self._growth if not block.begins else Growth(), self._below
+        text = render(self._console, block, growth, below=below, previewed=True)
+        return text.rstrip("\n").split("\n")[-height:] if text.strip() else []

@@ -82,6 +82,6 @@ def open_block(text: str) -> str:
     """Give the last block of a text that was cut off: what comes next may belong to it."""
     from chatrepl.terminal.blocks import BlockSplitter  # noqa: PLC0415 - imports the parser
 
-    splitter = BlockSplitter()
+    splitter = BlockSplitter(in_parts=False)
     splitter.feed(text)
     return splitter.open
