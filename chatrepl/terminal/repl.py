@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -206,6 +207,7 @@ class Repl:
         """Load what the next message will need, beside the prompt."""
         try:
             chat = self.chat
+            import_module("chatrepl.terminal.rendering")
             chat.provider.prepare()
             chat.ask_limits()
             self._prompt.wait_for_pause(_PAUSE)
