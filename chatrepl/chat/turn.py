@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from chatrepl.chat.calibration import Calibration, Scale
-from chatrepl.chat.catalogue import ModelCard
+from chatrepl.chat.catalogue import ASSUMED_WINDOW, ModelCard
 from chatrepl.chat.condensing import plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
@@ -42,6 +42,7 @@ from chatrepl.errors import (
 Overflow = Literal["trim", "ask", "summarize"]
 """What to do when the conversation outgrows the window."""
 
+_SMALL = ASSUMED_WINDOW // 2
 _REFITS = 3
 _REST = 4  # turns without a summary after one that could not be made
 _GO_ON = Message(
@@ -207,7 +208,7 @@ class Chat:
         prompt = draft.exchanges[-1].messages[0]
         if prompt == self.draft:
             self.draft = None  # it is one no longer: its count stays
-        yield from self._warn(prompt)
+        yield from self._warn(draft, prompt)
         window = self.window(draft)
         if window.outgrown and self.overflow == "ask":
             raise too_full(window, self.calibration.about)
@@ -259,9 +260,10 @@ class Chat:
         talk = self.conversation
         self.recorder.end(exchange, talk, *self.tree.marks(talk))
 
-    def _warn(self, prompt: Message) -> Iterator[Event]:
+    def _warn(self, draft: Conversation, prompt: Message) -> Iterator[Event]:
         """Say what the user may not know: once, each."""
-        self.ask_limits()
+        if not self._asked and not (self.card.window_known and self._is_small(draft)):
+            self.ask_limits()
         assumed = Assumed(self.card.name, self.card.context_window)
         if not self.card.window_known and assumed != self._assumed:
             self._assumed = assumed
@@ -270,6 +272,10 @@ class Chat:
         if found is not None:
             self._warned = True
             yield LegacyMarkup(found[0])
+
+    def _is_small(self, draft: Conversation) -> bool:
+        """Tell whether a prompt fits any window there is, so that a request need not wait."""
+        return self.calibration.surely_within(draft.messages, _SMALL)
 
     def _make_room(
         self, draft: Conversation, window: Window
