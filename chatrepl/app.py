@@ -38,6 +38,9 @@ from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
+_KNOWN = 0.02
+"""Seconds in which a list of models that has been asked for already is there."""
+
 
 @dataclass(slots=True)
 class App:
@@ -170,13 +173,14 @@ class App:
             self._recorder.save(chat.conversation)
             chat.keep()
 
-    def title(self, text: str) -> str | None:
+    def title(self, chat: Chat, text: str) -> str | None:
         """Give the session's title, and change it first if there is a text; None if unsaved."""
-        if self._recorder is None:
+        recorder = chat.recorder
+        if not isinstance(recorder, SessionRecorder):
             return None
         if text:
-            self._recorder.rename(text)
-        return self._recorder.title or ""
+            recorder.rename(text)
+        return recorder.title or ""
 
     def export(self, chat: Chat, file: Path) -> None:
         """Write the conversation into a file, in the form of its suffix. Raises SettingsError."""
@@ -279,7 +283,9 @@ class App:
         provider = self._chat.provider if self._chat else None
         if provider is not None and provider is not self._offered[0]:
             self._offered = provider, {}
-            threading.Thread(target=self._ask_offers, args=self._offered, daemon=True).start()
+            asking = threading.Thread(target=self._ask_offers, args=self._offered, daemon=True)
+            asking.start()
+            asking.join(_KNOWN)
         names |= self._offered[1]
         names[self.model] = "now"
         return names.items()

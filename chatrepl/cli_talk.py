@@ -130,7 +130,8 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
 
 def _first_line(prompt: "Prompt", opening: "_Opening") -> tuple[str | None, str]:
     """Give the first line, None if the user leaves; and what is typed so far of the next one."""
-    from chatrepl.terminal.prompt import Stopped  # noqa: PLC0415 - see `talk`
+    from chatrepl.terminal.keys import unechoed  # noqa: PLC0415 - see `talk`
+    from chatrepl.terminal.prompt import Stopped  # noqa: PLC0415
 
     line: str | None = ""
     while True:
@@ -139,7 +140,8 @@ def _first_line(prompt: "Prompt", opening: "_Opening") -> tuple[str | None, str]
             if line is not None:
                 opening.wait()
         except Stopped as stopped:
-            return "", stopped.typed
+            with unechoed() as keys:  # what nobody has read yet was not typed for what comes now
+                return "", stopped.typed + (keys() if keys is not None else "")
         except KeyboardInterrupt:  # who does not want to wait has the line at the prompt again
             continue
         return line, ""

@@ -739,6 +739,22 @@ def test_the_readme_has_every_option_status_and_variable() -> None:
     assert missing == []
 
 
+def test_the_saved_sessions_are_listed_without_what_a_chat_needs(home: Path) -> None:
+    done = subprocess.run(
+        [COMMAND[0], "-X", "importtime", *COMMAND[1:], "sessions"],
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+    heavy = {"openai", "httpx2", "tiktoken", "prompt_toolkit", "rich.markdown", "genai_prices"}
+    assert "chatrepl.store.sessions" in loaded
+    assert loaded & heavy == set()
+
+
 def test_version(home: Path) -> None:
     done = run("--version", home=home)
     assert (done.stdout, done.returncode) == (f"chatrepl {chatrepl.__version__}\n", 0)

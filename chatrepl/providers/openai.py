@@ -13,11 +13,13 @@ from chatrepl.chat.ports import Request
 from chatrepl.errors import (
     BadReplyError,
     ChatreplError,
+    ConnectionFailedError,
     RequestRefusedError,
     UnsupportedParameterError,
 )
 from chatrepl.providers.chunks import chunk_stream, read_chunks
 from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint, is_loopback, is_nearby
+from chatrepl.providers.line import current
 from chatrepl.providers.listing import find, read_listing, read_ollama
 
 if TYPE_CHECKING:
@@ -64,7 +66,9 @@ class OpenAIProvider:
         self._connected()
         assert self._http is not None
         with suppress(Exception):  # whatever it is, a real request will tell
-            self._http.head(self.endpoint.base_url or OPENAI_URL, timeout=_SMALL_WAIT)
+            self._http.head(
+                self.endpoint.base_url or OPENAI_URL, timeout=_SMALL_WAIT, follow_redirects=False
+            )
 
     def served(self) -> Sequence[Served]:
         """List the models that the server offers; it is asked once."""
@@ -87,6 +91,7 @@ class OpenAIProvider:
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model; a parameter that the server refuses by name is renamed or left out."""
+        again = False
         while True:
             try:
                 yield from self._stream(request)
@@ -98,6 +103,10 @@ class OpenAIProvider:
             except RequestRefusedError as error:
                 error.hint = self._nearest(request.card.name, error) or error.hint
                 raise
+            except ConnectionFailedError:
+                if again or not _was_kept():
+                    raise
+                again = True
             else:
                 return
 
@@ -194,6 +203,15 @@ class OpenAIProvider:
             base_url=self.endpoint.base_url or OPENAI_URL,
             **options,
         )
+
+
+def _was_kept() -> bool:
+    """Whether the request failed on a connection kept from before, without a word of an answer.
+
+    The server closed it just then, and has not seen the request: a new connection is made.
+    """
+    line = current.get()
+    return line is not None and not (line.is_new or line.answering or line.is_cut)
 
 
 def _options(endpoint: Endpoint) -> dict[str, Any]:

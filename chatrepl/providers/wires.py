@@ -48,7 +48,7 @@ class Wires:
     def _leaving(self, request: httpx2.Request) -> None:
         line = current.get()
         if line is not None:
-            line.answering = False
+            line.answering = line.is_new = False
             line.on_cut(self.cut)
         request.extensions["trace"] = _Watch(self, line)
 
@@ -64,6 +64,8 @@ class _Watch:
 
     def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         step = name.partition(".")[2]
+        if self._line is not None and step == "connect_tcp.started":
+            self._line.is_new = True
         match step:
             case "connect_tcp.complete" | "start_tls.complete":
                 self._take(info["return_value"].get_extra_info("socket"))

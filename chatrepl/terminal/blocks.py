@@ -17,14 +17,17 @@ from markdown_it.rules_block.lheading import lheading
 from markdown_it.rules_block.table import table
 from markdown_it.token import Token
 
-FIRST_ROWS = 20
+FIRST_ROWS = 10
 """A table's columns are as wide as its header and its first so many rows need."""
 
 LONG = 600
 """Characters from which a paragraph is one, and no heading that is underlined at its end."""
 
 _EXTENSIONS = ["strikethrough", "table"]
+_LINES = {"hr"}  # end with their line
+_CLOSED = {*_LINES, "heading_open", "paragraph_open", "table_open"}  # end before a blank one
 _GROWTH, _LEAST = 9 / 8, 200
+_SHORT = 2_000  # characters up to which an open block is parsed again at a blank line
 _TRIES = 8  # places in a paragraph that are looked at
 
 _GONE = "\ufdd0 "
@@ -124,7 +127,7 @@ class BlockSplitter:
                 self._closing = None
                 self._parse_at = 0
             return False
-        return self._size >= self._parse_at
+        return self._size >= self._parse_at or (not line.strip() and self._size < _SHORT)
 
     def _settle(self, *, in_line: bool = False) -> list[Block]:
         """Give the blocks before the open one, and as much of that as is final.
@@ -137,6 +140,11 @@ class BlockSplitter:
         blocks = list(_top_level(self._parser.parse(source, self._env)))
         if not blocks or (in_line and blocks[-1][0].type != "paragraph_open"):
             return []
+        is_blank = not in_line and not self._lines[-1].strip()
+        if blocks[-1][0].type in (_CLOSED if is_blank else _LINES):
+            finished, self._lines, self._size = self._whole(source, blocks), [], 0
+            self._parse_at = 0
+            return finished
         open_block = blocks.pop()
         start = _start(open_block)
         finished = self._whole(source, blocks, start)
@@ -234,7 +242,7 @@ class BlockSplitter:
         end = _place_to_divide(text, self._parser) if is_long else 0
         if not end:
             return []
-        part = self._part(text[:end], self._parser.parse(text[:end]))
+        part = self._part(text[:end].removeprefix(_GONE), self._parser.parse(text[:end]))
         left = _GONE + text[end + 1 :]
         *lines, rest = left.split("\n")
         self._lines = [line + "\n" for line in lines]

@@ -30,6 +30,8 @@ class Drawing:
         if width == self._width:  # else the terminal may have wrapped lines
             pairs = zip(self._lines, shown, strict=False)
             same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if lines and same == len(shown) < len(self._lines):
+            same -= 1  # the cursor has to come back to the end of this one
         old, new = self._lines[same:], shown[same:]
         text = self._change(old, new, below=same > 0)
         if not lines and (new or (shown and not old)):

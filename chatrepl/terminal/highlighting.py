@@ -8,6 +8,7 @@ THEME = "ansi_dark"
 """The colours of the terminal's own palette, which suit a dark and a light background alike."""
 
 _BATCH = 12  # lines, at least, that are looked at together
+_SAMPLE = 16  # of the latest lines: they are a text in the language
 _PATIENCE = 3 / 2  # growth after which it is tried again where nothing was certain
 _LONG = 4_000  # characters of what is not certain; of more only the last are previewed
 _TAB = 4
@@ -43,7 +44,8 @@ class Highlighter:
     """Gives the lines of a growing code as soon as it is certain how they look.
 
     Certain are those that a lexer reads in the same way whatever may follow. Where it reads the
-    rest in the same way without them they are forgotten, so that the cost does not grow.
+    rest in the same way without them they are forgotten, so that the cost does not grow. What
+    may follow is tried out: more of the last lines, the latest ones again, and closers.
     """
 
     def __init__(self, language: str) -> None:
@@ -51,6 +53,7 @@ class Highlighter:
         self._style_of = Syntax.get_theme(THEME).get_style_for_token
         self._code = ""  # whole lines; the first ones may have been given
         self._given = 0
+        self._latest = ""
         self._try_at = 0.0
         self._is_new = True
 
@@ -59,7 +62,10 @@ class Highlighter:
         self._code += code.expandtabs(_TAB)
         if self._code.count("\n") < self._given + _BATCH or len(self._code) < self._try_at:
             return []
-        lines, with_more = self._read(self._code), self._read(self._code + _CLOSERS)
+        latest = (self._latest + self._code).split("\n")[-_SAMPLE - 1 : -1]
+        self._latest = "".join(f"{line}\n" for line in latest)
+        more = "".join(f"{line}\n" for line in latest[-2:]) + self._latest + _CLOSERS
+        lines, with_more = self._read(self._code), self._read(self._code + more)
         pairs = enumerate(zip(lines, with_more, strict=False))
         certain = next((i for i, (one, other) in pairs if one != other), len(lines))
         while certain > self._given and not _is_text(lines[certain - 1]):
@@ -68,7 +74,7 @@ class Highlighter:
         self._is_new = self._is_new and not given
         left = "".join(f"{line}\n" for line in self._code.split("\n")[certain:-1])
         self._try_at = len(self._code) * _PATIENCE
-        if self._read(left + _CLOSERS) == with_more[certain:]:
+        if certain and self._read(left + more) == with_more[certain:]:
             self._code, self._given, self._try_at = left, 0, 0
         return list(map(_text, given))
 

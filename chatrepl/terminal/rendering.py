@@ -25,6 +25,9 @@ from chatrepl.terminal.screen import Screen
 FRAME = 0.05
 """Seconds between two drawings of the open block, at least."""
 
+_TALL = 10
+"""Lines of the open block that are drawn at most; the others are drawn when they are final."""
+
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PADDING = re.compile(r"(?:\x1b\[[0-9;]*m|[ ])*[ ](?:\x1b\[0m)?$", re.MULTILINE)
 _ABOVE = MarkdownIt().parse("above")
@@ -182,12 +185,12 @@ class MarkdownReply:
     def _preview(self) -> list[str]:
         """Render the open block, or the spinner.
 
-        No more of it than half of the screen: what a terminal pushes off the screen while its
-        window is made smaller can't be taken back.
+        No more of it than a few lines: what a terminal pushes off the screen when its window is
+        made smaller can't be taken back.
         """
         if self._lead is not None:
             return [next(self._spinner)]
-        height = max(1, self._console.height // 2)
+        height = max(1, min(_TALL, self._console.height // 2))
         block = self._splitter.open_block(height, self._console.width)
         if block is None:
             return []

@@ -79,7 +79,7 @@ class Host(Protocol):
     def fork_session(self, chat: Chat) -> None:
         """Go on in a session of its own, which begins with what was said in this one."""
 
-    def title(self, text: str) -> str | None:
+    def title(self, chat: Chat, text: str) -> str | None:
         """Give the session's title, and change it first if there is a text; None if unsaved."""
 
     def export(self, chat: Chat, file: Path) -> None:

@@ -67,7 +67,7 @@ def title(repl: "Repl", argument: str) -> None:
     words = title_from(argument)
     if argument and not words:
         raise SettingsError("Nothing of that title can be seen.")
-    now = repl.host.title(words)
+    now = repl.host.title(repl.chat, words)
     if now is None:
         repl.screen.notice("this chat is not saved (--no-save)")
     else:

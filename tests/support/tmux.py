@@ -32,8 +32,9 @@ class Tmux:
         settings.write_text(_SETTINGS)
         self._environment = environment(home, {"TMUX_TMPDIR": self._folder.name})
         size = ("-x", str(columns), "-y", str(lines))
-        # A line stands above the prompt: what is erased from the screen's first row on, tmux keeps.
-        command = "echo; exec " + shlex.join([*COMMAND, *arguments])
+        # The screen is full, as it mostly is: of one that is not, tmux pushes the first lines off
+        # when those below take more room, and what has been pushed off can't be drawn again.
+        command = f"seq {2 * lines}; exec " + shlex.join([*COMMAND, *arguments])
         self._tmux("-f", str(settings), "new-session", "-d", *size, command)
 
     def __enter__(self) -> Self:

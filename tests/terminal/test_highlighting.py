@@ -102,16 +102,16 @@ def most_held_back(code: str, language: str) -> int:
     return most
 
 
-@pytest.mark.parametrize("size", [1, 5, 40])
+@pytest.mark.parametrize("size", [1, 40])
 @pytest.mark.parametrize("language", CODE)
 def test_plain_code_is_coloured_as_the_whole(language: str, size: int) -> None:
-    code = CODE[language] * 20
+    code = CODE[language] * 12
     assert grown(code, language, size) == at_once(code, language)
 
 
 @pytest.mark.parametrize("language", CODE)
 def test_of_plain_code_little_is_held_back(language: str) -> None:
-    assert most_held_back(CODE[language] * 100, language) < 40
+    assert most_held_back(CODE[language] * 40, language) < 30
 
 
 @pytest.mark.parametrize("size", [1, 7])
@@ -120,14 +120,14 @@ def test_what_stays_open_for_long_is_coloured_as_the_whole(name: str, size: int)
     language, opening, line, closing = OPEN[name]
     plain = CODE.get(language, "")
     for code in (
-        plain + opening + line * 60 + closing + plain * 5,
-        opening + line * 60,
-        (opening + line * 30 + closing + plain) * 2,
+        plain + opening + line * 30 + closing + plain * 5,
+        opening + line * 30,
+        (opening + line * 15 + closing + plain) * 2,
     ):
         assert grown(code, language, size) == at_once(code, language)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_mixture_of_lines_is_coloured_as_the_whole(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(list(OPEN)))
@@ -163,7 +163,7 @@ def test_a_language_that_nobody_knows_is_text(language: str) -> None:
 @pytest.mark.parametrize("name", ["a docstring", "a here-document of another name", "brackets"])
 def test_a_preview_is_what_is_held_back_and_changes_nothing(name: str) -> None:
     language, opening, line, closing = OPEN[name]
-    code = opening + line * 30 + closing + CODE[language] * 10
+    code = opening + line * 15 + closing + CODE[language] * 5
     highlighter, given, so_far = Highlighter(language), list[Look](), ""
     for piece in steps(code, 1):
         given += map(look, highlighter.add(piece))
@@ -174,13 +174,13 @@ def test_a_preview_is_what_is_held_back_and_changes_nothing(name: str) -> None:
 
 
 def test_a_preview_of_very_much_is_its_end() -> None:
-    highlighter = Highlighter("python")
-    lines = [f"line {n} of a docstring\n" for n in range(2_000)]
-    given = highlighter.add('x = """\n' + "".join(lines))
+    highlighter = Highlighter("go")
+    lines = [f"line {n} of a string that may be none\n" for n in range(500)]
+    given = highlighter.add("var a = `\n" + "".join(lines))
     shown = [line.plain for line in highlighter.preview("and")]
-    assert len(given) < 2
+    assert given == []
     assert shown[-2:] == [lines[-1].rstrip(), "and"]
-    assert 50 < len(shown) < 400
+    assert 50 < len(shown) < 250
 
 
 def calls(language: str, code: str) -> int:
@@ -202,11 +202,14 @@ def calls(language: str, code: str) -> int:
     return count
 
 
-@pytest.mark.parametrize("name", [*CODE, *OPEN])
+@pytest.mark.parametrize(
+    "name",
+    ["python", "", "a docstring in a class", "a raw string of Go", "a comment of HTML"],
+)
 def test_the_work_is_in_proportion_to_the_code(name: str) -> None:
-    if name in CODE:
-        language, opening, line = name, "", CODE[name]
-    else:
+    opening, line = "", CODE.get(name, "")
+    language = name
+    if name in OPEN:
         language, opening, line, _ = OPEN[name]
     # Four times the code: four times the work, where reading all for each line would be sixteen.
-    assert calls(language, opening + line * 200) < 7 * calls(language, opening + line * 50)
+    assert calls(language, opening + line * 160) < 7 * calls(language, opening + line * 40)

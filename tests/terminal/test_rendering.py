@@ -4,6 +4,7 @@ import io
 import signal
 import time
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 
@@ -86,8 +87,12 @@ def test_what_has_come_of_an_open_block_is_shown() -> None:
 
 
 def wait_until_shown(paper: Paper, text: str) -> None:
+    wait_until_drawn(paper, lambda lines: text in "\n".join(lines))
+
+
+def wait_until_drawn(paper: Paper, seen: Callable[[list[str]], bool]) -> None:
     end = time.monotonic() + 10
-    while text not in "\n".join(read_back(paper).lines):
+    while not seen(read_back(paper).lines):
         assert time.monotonic() < end, read_back(paper).lines
         time.sleep(0.01)
 
@@ -241,3 +246,16 @@ def test_what_looks_like_html_is_shown_as_it_was_written() -> None:
     shown = "\n".join(streamed(text, 5, Paper()).lines)
     assert "Use List<String> and <div> in a<b>c." in shown
     assert "<section> block </section>" in shown
+
+
+def test_a_fence_whose_end_comes_in_two_pieces_leaves_no_blank_line() -> None:
+    paper = Paper()
+    with MarkdownReply(paper) as reply:
+        reply.text("```\ncode\n``")
+        wait_until_shown(paper, "``")
+        reply.text("`")
+        wait_until_drawn(paper, lambda lines: " ``" not in lines)
+        reply.text("\n\nAnd text")
+        wait_until_shown(paper, "And text")
+        reply.text(".")
+    assert read_back(paper).lines == at_once("```\ncode\n```\n\nAnd text.", 80).lines
