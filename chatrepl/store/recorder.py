@@ -2,37 +2,32 @@
 
 import secrets
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-
-import msgspec
 
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.exchanges import Exchange
-from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Purpose
 from chatrepl.chat.sessions import Saved, title_of
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
-from chatrepl.store.sessions import (
+from chatrepl.store.journal import Journal
+from chatrepl.store.rows import (
     Marks,
-    Opening,
-    PlainMessage,
     PlainNote,
+    as_json,
     encodable,
+    is_there,
+    may_become,
+    opening_of,
     stamp,
+    write_completion,
+    write_exchange,
     write_reply,
+    write_usage,
 )
 from chatrepl.store.undisturbed import undisturbed
-
-EVERY = 0.5
-"""Seconds between two writings of the journal: no more of a reply is lost to kill -9.
-
-Unless another program holds the database all the while.
-"""
 
 _PATIENCE = 3.0  # seconds that another program may hold it for
 _SHORT_PATIENCE = 0.2  # where it has held it before
@@ -72,7 +67,7 @@ class SessionRecorder:
         self._vain: tuple[int, int] | None = None  # a place, and what was asked there in vain
         self._kept: dict[str, object] = {}  # what is written of where the talk stands
         self._untitled = False  # whether the title is not written yet
-        self._journal = _Journal(self._write_piece)
+        self._journal = Journal(self._write_piece)
 
     def go_on(self, saved: Saved) -> None:
         """Go on with a session as it was read from the database."""
@@ -197,7 +192,7 @@ class SessionRecorder:
     def _write_all(
         self, connection: sqlite3.Connection, write: Callable[[sqlite3.Connection], None]
     ) -> None:
-        if self.session is not None and not _is_there(connection, self.session):
+        if self.session is not None and not is_there(connection, self.session):
             self._forget()  # it was deleted, or the whole database set aside
         for end in self._ends:
             self._write_end(connection, end)
@@ -248,39 +243,15 @@ class SessionRecorder:
         connection.execute(
             "INSERT INTO session (id, title, created, updated, provider, model, opening) "
             "VALUES (?, ?, ?, ?, '', '', ?)",
-            (name, self.title, stamp(), stamp(), _opening(self._talk)),
+            (name, self.title, stamp(), stamp(), opening_of(self._talk)),
         )
         self.session = name
 
     def _write_exchange(
         self, connection: sqlite3.Connection, before: int, exchange: Exchange
     ) -> int:
-        parent = self._rows.get(before)
-        row = connection.execute("SELECT messages FROM exchange WHERE id = ?", (parent,)).fetchone()
-        spoken = sum(message.role != "system" for message in exchange.messages)
-        added = connection.execute(
-            "INSERT INTO exchange (session, parent, begun, ended, provider, model, finish_reason, "
-            "messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                self.session,
-                parent,
-                stamp(),
-                stamp() if exchange.reply else None,
-                exchange.provider,
-                exchange.model,
-                exchange.finish_reason,
-                spoken + (row[0] if row else 0),
-            ),
-        ).lastrowid
-        assert added is not None
-        for position, message in enumerate(exchange.messages):
-            connection.execute(
-                "INSERT INTO message (exchange, position, role, content, name) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (added, position, message.role, message.content, message.name),
-            )
-        _write_usage(connection, added, exchange.usage)
-        return added
+        assert self.session is not None
+        return write_exchange(connection, self.session, self._rows.get(before), exchange)
 
     def _write_piece(self, text: str) -> bool:
         try:
@@ -302,14 +273,9 @@ class SessionRecorder:
         row = self._rows[exchange.id]
         self._write_time(connection, exchange)
         for purpose, usage in end.spent:
-            connection.execute(
-                "INSERT INTO completion (exchange, ended, purpose, provider, model, prompt_tokens, "
-                "completion_tokens, cached_tokens, reasoning_tokens) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (row, stamp(), purpose, exchange.provider, exchange.model, *_counts(usage)),
-            )
+            write_completion(connection, row, exchange, purpose, usage)
         if end.answered and exchange.reply is not None:
-            if not _may_become(connection, row, exchange.reply.content):
+            if not may_become(connection, row, exchange.reply.content):
                 # Another program has gone on with the same reply: that one stays as it is.
                 row = self._write_exchange(connection, end.talk.parent, exchange)
                 self._rows[exchange.id] = row
@@ -318,7 +284,7 @@ class SessionRecorder:
                 "UPDATE exchange SET finish_reason = ?, provider = ?, model = ? WHERE id = ?",
                 (encodable(exchange.finish_reason), exchange.provider, exchange.model, row),
             )
-            _write_usage(connection, row, exchange.usage)
+            write_usage(connection, row, exchange.usage)
         connection.execute("UPDATE exchange SET ended = ? WHERE id = ?", (stamp(), row))
 
     def _write_state(
@@ -338,7 +304,7 @@ class SessionRecorder:
         marks = Marks(
             [rows[i] for i in pins if i in rows], [rows[i] for i in drops if i in rows], note
         )
-        now = {"head": rows.get(head), "opening": _opening(talk), "marks": _json(marks)}
+        now = {"head": rows.get(head), "opening": opening_of(talk), "marks": as_json(marks)}
         state = _state(talk, pins, drops)
         for column, value in now.items():  # another program may have changed the others
             if state[column] != self._kept.get(column, self):
@@ -355,47 +321,6 @@ class _End:
     spent: list[tuple[Purpose, Usage]]
 
 
-class _Journal:
-    """Writes the pieces of a reply a few times a second, from a thread that ends with the reply.
-
-    `is_behind` says that the last writing did not succeed.
-    """
-
-    def __init__(self, write: Callable[[str], bool]) -> None:
-        self.is_behind = False
-        self._write = write
-        self._pieces: list[str] = []
-        self._ended = threading.Event()
-        self._writing = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def begin(self) -> None:
-        self._pieces, self._ended, self._thread = [], threading.Event(), None
-
-    def add(self, piece: str) -> None:
-        self._pieces.append(piece)
-        if self._thread is None:
-            work = partial(self._work, self._pieces, self._ended)
-            self._thread = threading.Thread(target=work, daemon=True)
-            self._thread.start()
-
-    def end(self) -> None:
-        """Write no more of this reply: what is being written will be by the time this returns."""
-        self._ended.set()
-        with self._writing:
-            pass
-
-    def _work(self, pieces: list[str], ended: threading.Event) -> None:
-        while not ended.is_set():
-            with self._writing:
-                count = len(pieces)
-                if count and not ended.is_set():
-                    self.is_behind = not self._write("".join(pieces[:count]))
-                    if not self.is_behind:
-                        del pieces[:count]
-            ended.wait(EVERY)
-
-
 def _state(talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> dict[str, object]:
     """Give what is written of where a talk stands, by the column that has it."""
     return {
@@ -403,47 +328,3 @@ def _state(talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> dic
         "opening": (talk.system, talk.examples),
         "marks": (tuple(pins), tuple(drops), talk.note),
     }
-
-
-def _may_become(connection: sqlite3.Connection, row: int, reply: str) -> bool:
-    """Tell whether a reply is the one that is written already, or goes on with it."""
-    query = "SELECT content FROM message WHERE exchange = ? AND role = 'assistant'"
-    said = connection.execute(f"{query} ORDER BY position DESC LIMIT 1", (row,)).fetchone()
-    return said is None or reply.startswith(said[0])
-
-
-def _is_there(connection: sqlite3.Connection, session: str) -> bool:
-    query = "SELECT 1 FROM session WHERE id = ?"
-    return connection.execute(query, (session,)).fetchone() is not None
-
-
-def _counts(usage: Usage) -> tuple[int, ...]:
-    counts = (
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.cached_tokens,
-        usage.reasoning_tokens,
-    )
-    return tuple(min(count, 2**63 - 1) for count in counts)  # a server may say anything
-
-
-def _write_usage(connection: sqlite3.Connection, row: int, usage: Usage | None) -> None:
-    if usage is not None:
-        connection.execute(
-            "UPDATE exchange SET prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?, "
-            "reasoning_tokens = ? WHERE id = ?",
-            (*_counts(usage), row),
-        )
-
-
-def _plain(message: Message) -> PlainMessage:
-    return PlainMessage(message.role, message.content, message.name)
-
-
-def _opening(talk: Conversation) -> str:
-    system = _plain(talk.system) if talk.system else None
-    return _json(Opening(system, [_plain(message) for message in talk.examples]))
-
-
-def _json(value: msgspec.Struct) -> str:
-    return msgspec.json.encode(value).decode()

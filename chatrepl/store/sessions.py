@@ -16,9 +16,17 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import SettingsError
 from chatrepl.store.database import Database
+from chatrepl.store.rows import (
+    Marks,
+    Opening,
+    PlainMessage,
+    PlainNote,
+    encodable,
+    stamp,
+    write_reply,
+)
 
 _T = TypeVar("_T", bound=msgspec.Struct)
-Encodable = TypeVar("Encodable", str, str | None)
 _ABANDONED = timedelta(minutes=1)  # a reply of which nothing has been written for so long
 _TRIGRAM = 3
 
@@ -27,38 +35,6 @@ _SESSION = """
            coalesce(exchange.messages, 0)
     FROM session LEFT JOIN exchange ON exchange.id = session.head
 """
-
-
-class PlainMessage(msgspec.Struct, omit_defaults=True):
-    """A message as the database has it in JSON."""
-
-    role: str
-    content: str
-    name: str | None = None
-
-
-class Opening(msgspec.Struct, omit_defaults=True):
-    """What stands before the exchanges of a session."""
-
-    system: PlainMessage | None = None
-    examples: list[PlainMessage] = []
-
-
-class PlainNote(msgspec.Struct):
-    """A note, and the exchanges by id up to which it tells."""
-
-    text: str
-    first: int
-    upto: int
-    untold: list[int] = []
-
-
-class Marks(msgspec.Struct, omit_defaults=True):
-    """What the user marked, by the ids of exchanges, and the note."""
-
-    pins: list[int] = []
-    drops: list[int] = []
-    note: PlainNote | None = None
 
 
 class Sessions:
@@ -162,42 +138,6 @@ class Sessions:
                 connection.execute(
                     "UPDATE exchange SET ended = ? WHERE id = ?", (stamp(), exchange)
                 )
-
-
-def stamp(time: datetime | None = None) -> str:
-    """Write a time, by default now, as the database has it."""
-    time = time or datetime.now(UTC)
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def encodable(text: Encodable) -> Encodable:
-    """Replace lone surrogates, which no file can hold."""
-    return text and text.encode(errors="replace").decode()
-
-
-def write_reply(
-    connection: sqlite3.Connection, exchange: int, text: str, *, goes_on: bool = False
-) -> None:
-    """Write the reply of an exchange in the place of its journal, or append what came to it."""
-    last = connection.execute(
-        "SELECT position, role, content FROM message WHERE exchange = ? "
-        "ORDER BY position DESC LIMIT 1",
-        (exchange,),
-    ).fetchone()
-    position, role, before = last or (-1, "", "")
-    if role == "assistant":
-        text = before + text if goes_on else text
-        connection.execute(
-            "UPDATE message SET content = ? WHERE exchange = ? AND position = ?",
-            (text, exchange, position),
-        )
-    else:
-        connection.execute(
-            "INSERT INTO message (exchange, position, role, content) VALUES (?, ?, ?, ?)",
-            (exchange, position + 1, "assistant", text),
-        )
-        connection.execute("UPDATE exchange SET messages = messages + 1 WHERE id = ?", (exchange,))
-    connection.execute("DELETE FROM piece WHERE exchange = ?", (exchange,))
 
 
 def _session(row: Iterable[Any]) -> Session:

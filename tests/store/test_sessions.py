@@ -26,7 +26,8 @@ from chatrepl.chat.events import Finished, TextDelta
 from chatrepl.chat.messages import Message
 from chatrepl.chat.previewing import pin
 from chatrepl.errors import ChatreplError, ServerError, SettingsError, StreamInterruptedError
-from chatrepl.store.sessions import Sessions, stamp
+from chatrepl.store.rows import stamp
+from chatrepl.store.sessions import Sessions
 from tests.support.store import Desk, assert_sound, count, desk, load, sessions_in, shape
 
 REFUSED = ServerError("The server fell over.")
