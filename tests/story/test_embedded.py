@@ -19,6 +19,7 @@ def ask_in_the_chat(terminal: Terminal) -> None:
 
 def test_a_newcomer_without_a_key_has_a_conversation(home_with_model: Path) -> None:
     with Terminal(home=home_with_model) as terminal:
+        terminal.wait_for(WHO)  # above the prompt, once that is known
         ask_in_the_chat(terminal)
         terminal.wait_for_prompt(timeout=60)
         assert terminal.scrollback.count(WHO) == 1

@@ -39,7 +39,8 @@ def body_of(said: str) -> dict[str, object]:
 
 
 def test_a_request_and_its_status_are_shown(home: Path, server: Loopback) -> None:
-    flags = ["--base-url", server.base_url, "-m", "gpt-4", "--verbose", "Hi"]
+    # A model that nobody knows: the server is asked what it knows.
+    flags = ["--base-url", server.base_url, "-m", "what-1", "--verbose", "Hi"]
     done = run(*flags, home=home, env={"OPENAI_API_KEY": KEY})
     assert (done.returncode, done.stdout) == (0, "You said: Hi\n")
     [received] = server.requests
@@ -173,7 +174,7 @@ def in_a_thread(act: Callable[[], None]) -> None:
 def test_a_notice_from_another_thread_stands_above_the_block_that_is_being_drawn() -> None:
     paper = Paper(60, 20)
     with MarkdownReply(paper) as reply:
-        reply.text("- one\n- two\n- three")
+        reply.text("one\ntwo\nthree")
         wait_until(lambda: "three" in paper.raw, "the open block")
         for n in range(3):
             in_a_thread(partial(paper.notice, f"notice {n}"))
@@ -181,7 +182,7 @@ def test_a_notice_from_another_thread_stands_above_the_block_that_is_being_drawn
     paper.notice("after the end")
     shown = [line.strip() for line in read_back(paper).lines if line.strip()]
     notices = [f"notice {n}" for n in range(3)]
-    assert shown == [*notices, "• one", "• two", "• three and more", "after the end"]
+    assert shown == [*notices, "one two three and more", "after the end"]
     assert paper.above is None
 
 
