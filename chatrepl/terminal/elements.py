@@ -70,15 +70,20 @@ class _List(rich_markdown.ListElement):
             yield from item.render_number(console, options, number, max(number, 10))
 
 
-class _Paragraph(rich_markdown.Paragraph):
+class _Part(rich_markdown.MarkdownElement):
+    """An element that knows the part of a block that it is `within`; None for a whole one."""
+
     within: Markdown | None = None
 
     @classmethod
-    def create(cls, markdown: Any, token: Token) -> "_Paragraph":
-        made = cls(markdown.justify or "left")
+    def create(cls, markdown: Any, token: Token) -> rich_markdown.MarkdownElement:
+        made = super().create(markdown, token)
+        assert isinstance(made, cls)
         made.within = markdown if markdown.is_part(token) else None
         return made
 
+
+class _Paragraph(_Part, rich_markdown.Paragraph):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.within is None:
             yield from super().__rich_console__(console, options)
@@ -94,16 +99,7 @@ class _Paragraph(rich_markdown.Paragraph):
         yield from lines
 
 
-class _Code(rich_markdown.CodeBlock):
-    within: Markdown | None = None
-
-    @classmethod
-    def create(cls, markdown: Any, token: Token) -> "_Code":
-        made = super().create(markdown, token)
-        assert isinstance(made, cls)
-        made.within = markdown if markdown.is_part(token) else None
-        return made
-
+class _Code(_Part, rich_markdown.CodeBlock):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.within is None:
             yield from super().__rich_console__(console, options)
@@ -140,15 +136,7 @@ class _Cell:
         return Measurement.get(console, options, self._text)
 
 
-class _Table(rich_markdown.TableElement):
-    within: Markdown | None = None
-
-    @classmethod
-    def create(cls, markdown: Any, token: Token) -> "_Table":
-        made = cls()
-        made.within = markdown if markdown.is_part(token) else None
-        return made
-
+class _Table(_Part, rich_markdown.TableElement):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         rows = [[cell.content for cell in row.cells] for row in self.body.rows] if self.body else []
         within = self.within
