@@ -76,7 +76,7 @@ class _Part(rich_markdown.MarkdownElement):
     within: Markdown | None = None
 
     @classmethod
-    def create(cls, markdown: Any, token: Token) -> rich_markdown.MarkdownElement:
+    def create(cls, markdown: Any, token: Token) -> Any:
         made = super().create(markdown, token)
         assert isinstance(made, cls)
         made.within = markdown if markdown.is_part(token) else None
