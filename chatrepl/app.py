@@ -24,9 +24,7 @@ from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths, expanded
 from chatrepl.providers import smollm2
-from chatrepl.providers.endpoint import (
-    host_of,
-)
+from chatrepl.providers.endpoint import host_of
 from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.settings import Settings, Sources
 from chatrepl.store.calibrations import Calibrations
@@ -275,7 +273,7 @@ class App:
     def models(self) -> Iterable[tuple[str, str]]:
         """List the models that the settings name, and once the server has told them, its own.
 
-        It is asked beside the prompt: this never waits.
+        It is asked beside the prompt: this waits no longer than what it has told before takes.
         """
         names = {f"embedded/{smollm2.NAME}": "on this machine"}
         names |= dict.fromkeys(self.settings.models, "in the config file")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -29,9 +28,6 @@ SETTINGS = frozenset(
     }
 )
 """Options with a value that do."""
-
-_SWITCH = 0.001
-"""Seconds until another thread has its turn while much is loaded: a key waits that long, often."""
 
 
 class Wanted(NamedTuple):
@@ -140,10 +136,12 @@ def _first_line(prompt: "Prompt", opening: "_Opening") -> tuple[str | None, str]
             if line is not None:
                 opening.wait()
         except Stopped as stopped:
+            prompt.is_stopped = False
             with unechoed() as keys:  # what nobody has read yet was not typed for what comes now
                 return "", stopped.typed + (keys() if keys is not None else "")
         except KeyboardInterrupt:  # who does not want to wait has the line at the prompt again
             continue
+        prompt.is_stopped = False
         return line, ""
 
 
@@ -193,21 +191,21 @@ class _Opening:
             self._app.close()
 
     def _open(self) -> None:
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH)
+        from chatrepl.terminal.prompt import letting_keys_through  # noqa: PLC0415 - see `talk`
+
         try:
-            self._app = opened(self._read(), self._screen)
-            if not self._app.needs_terminal:
-                self._app.ready(interactive=True)
-                self._repl = _repl(self._app, self._screen, self._prompt)
+            with letting_keys_through():
+                self._app = opened(self._read(), self._screen)
+                if not self._app.needs_terminal:
+                    self._app.ready(interactive=True)
+                    self._repl = _repl(self._app, self._screen, self._prompt)
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             self._error = error
-        self._opened.set()
         if self._repl is None:
             self._prompt.stop()
-        else:
+        self._opened.set()
+        if self._repl is not None:
             self._repl.load()
-        sys.setswitchinterval(before)
 
 
 def _repl(app: "App", screen: Screen, prompt: "Prompt") -> "Repl":

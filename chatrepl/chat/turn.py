@@ -104,6 +104,7 @@ class Chat:
         self._warned = False
         self._assumed: Assumed | None = None
         self.measuring = threading.RLock()
+        self._asking = threading.RLock()
         self.use(provider, card, scale)
 
     def begin(
@@ -138,21 +139,21 @@ class Chat:
         One that does not say is no trouble, and one that does not answer will be when it is
         asked for a reply.
         """
-        with self.measuring:
+        with self._asking:  # not `measuring`: who only counts does not wait for a server
             if self._asked:
                 return
-            self._asked = True
+            provider, served, is_final = self.provider, None, True
             try:
-                served = self.provider.look_up(self.card.name)
-            except KeyboardInterrupt:
-                self._asked = False
-                raise
+                served = provider.look_up(self.card.name)
             except ChatreplError as error:
-                self._asked = not isinstance(error, ConnectionFailedError)  # it may only be down
-                return
-            if served is not None:
-                self.card = self.card.told(served)
-                self._asked = not served.assumed
+                is_final = not isinstance(error, ConnectionFailedError)  # it may only be down
+            with self.measuring:
+                if self.provider is not provider:
+                    return  # another model answers by now
+                self._asked = is_final
+                if served is not None:
+                    self.card = self.card.told(served)
+                    self._asked = not served.assumed
 
     def window(self, conversation: Conversation, limit: int | None = None) -> Window:
         """Give what would be sent for a conversation that ends with a user message.
@@ -274,8 +275,9 @@ class Chat:
             yield LegacyMarkup(found[0])
 
     def _is_small(self, draft: Conversation) -> bool:
-        """Tell whether a prompt fits any window there is, so that a request need not wait."""
-        return self.calibration.surely_within(draft.messages, _SMALL)
+        """Tell whether a prompt surely fits half of the window that is assumed of any model."""
+        with self.measuring:
+            return self.calibration.surely_within(draft.messages, _SMALL)
 
     def _make_room(
         self, draft: Conversation, window: Window

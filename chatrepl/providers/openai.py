@@ -15,6 +15,7 @@ from chatrepl.errors import (
     ChatreplError,
     ConnectionFailedError,
     RequestRefusedError,
+    StreamInterruptedError,
     UnsupportedParameterError,
 )
 from chatrepl.providers.chunks import chunk_stream, read_chunks
@@ -50,6 +51,7 @@ class OpenAIProvider:
         self._client: openai.OpenAI | None = None
         self._http: httpx2.Client | None = None
         self._connecting = threading.Lock()  # a background thread prepares it
+        self._closed = False
         self._listing: tuple[Served, ...] | None = None
         self._refused: set[str] = set()  # parameters that the server refused by name in this run
 
@@ -103,8 +105,8 @@ class OpenAIProvider:
             except RequestRefusedError as error:
                 error.hint = self._nearest(request.card.name, error) or error.hint
                 raise
-            except ConnectionFailedError:
-                if again or not _was_kept():
+            except (ConnectionFailedError, StreamInterruptedError) as error:
+                if again or not _was_kept(error):
                     raise
                 again = True
             else:
@@ -121,8 +123,9 @@ class OpenAIProvider:
         return ""
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; none is made any more."""
         with self._connecting:
+            self._closed = True
             if self._client is not None:
                 self._client.close()
 
@@ -184,6 +187,9 @@ class OpenAIProvider:
     def _connected(self) -> "openai.OpenAI":
         with self._connecting:
             if self._client is None:
+                if self._closed:
+                    text = f"The connection to {self.endpoint.server} has been closed."
+                    raise ConnectionFailedError(text)
                 from chatrepl.providers.faults import building  # noqa: PLC0415
 
                 self.endpoint.check()
@@ -205,13 +211,18 @@ class OpenAIProvider:
         )
 
 
-def _was_kept() -> bool:
-    """Whether the request failed on a connection kept from before, without a word of an answer.
+def _was_kept(error: ChatreplError) -> bool:
+    """Whether a connection kept from before was closed, without a word of an answer.
 
-    The server closed it just then, and has not seen the request: a new connection is made.
+    Most likely the server closed it just then, and has not seen the request: it goes out again
+    on a new one.
     """
+    from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
+
     line = current.get()
-    return line is not None and not (line.is_new or line.answering or line.is_cut)
+    if line is None or isinstance(error.__cause__, openai.APITimeoutError):
+        return False
+    return not (line.is_new or line.answering or line.is_cut)
 
 
 def _options(endpoint: Endpoint) -> dict[str, Any]:
@@ -238,7 +249,6 @@ def _http_client(endpoint: Endpoint) -> "httpx2.Client":
     client = openai.DefaultHttpxClient(
         trust_env=not is_loopback(endpoint.base_url),
         verify=httpx2.create_ssl_context(),  # SSL_CERT_FILE holds there too
-        timeout=_timeout(endpoint),
         limits=httpx2.Limits(keepalive_expiry=_IDLE),
         event_hooks=hooks_for(endpoint),
     )

@@ -46,11 +46,17 @@ class _Asker(Generic[_T]):
         self.line = Line()
         self.ended = False
         self._begin = begin
+        self._thread: threading.Thread | None = None
         self._come: SimpleQueue[_T | _End] = SimpleQueue()
 
     def start(self) -> None:
         """Begin."""
-        threading.Thread(target=self._run, name="chatrepl-asker", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="chatrepl-asker", daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether the thread runs still."""
+        return self._thread is not None and self._thread.is_alive()
 
     def take(self, seconds: float) -> list[_T]:
         """Give all that has come; wait for something so many seconds at most.
@@ -108,6 +114,7 @@ class WaitingProvider(Around):
         self._stall_timeout = stall_timeout
         self._patient = patient
         self._server = server or inner.name
+        self._left: _Asker[Event] | None = None  # of the latest request; it reads to the end
 
     def served(self) -> Sequence[Served]:
         """Ask the inner provider."""
@@ -119,7 +126,9 @@ class WaitingProvider(Around):
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model; text that came in several pieces meanwhile is one piece."""
-        asker = _Asker(lambda: self._inner.stream(request))
+        if self._left is not None and self._left.is_alive():
+            self._left.line.cut()  # its server does not end what it has said all of
+        self._left = asker = _Asker(lambda: self._inner.stream(request))
         came_last = time.monotonic()
         began = over = False
         pause = _TICK

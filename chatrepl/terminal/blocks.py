@@ -28,7 +28,6 @@ _LINES = {"hr"}  # end with their line
 _CLOSED = {*_LINES, "heading_open", "paragraph_open", "table_open"}  # end before a blank one
 _GROWTH, _LEAST = 9 / 8, 200
 _SHORT = 2_000  # characters up to which an open block is parsed again at a blank line
-_MUCH = 4  # screens; of what is left of a divided block
 _TRIES = 8  # places in a paragraph that are looked at
 
 _GONE = "\ufdd0 "
@@ -89,9 +88,8 @@ class BlockSplitter:
 
         Definitions of links that have come before are known, and none is added.
         """
-        source = self.open
-        if not self._divided or len(source) > _MUCH * lines * width:
-            source = self._tail(lines, width)
+        is_short = self._size + len(self._rest) < _SHORT
+        source = self.open if self._divided and is_short else self._tail(lines, width)
         references = dict(self._env.get("references", {}))
         tokens = self._parser.parse(source, {"references": references})
         return self._block(source, tokens, ends=False) if tokens else None

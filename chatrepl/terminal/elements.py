@@ -28,6 +28,7 @@ class Growth:
 
     code: Highlighter | None = None
     widths: list[int] = field(default_factory=list)  # of a table's columns
+    room: int = 0  # the width of the screen that they were made for
     line: Text | None = None  # the last one of a paragraph, which may become longer
 
 
@@ -141,10 +142,12 @@ class _Table(_Part, rich_markdown.TableElement):
         rows = [[cell.content for cell in row.cells] for row in self.body.rows] if self.body else []
         within = self.within
         begins = within is None or within.block.begins
-        widths = [] if within is None or begins else within.growth.widths
-        widths = widths or self._widths(rows, console, options)
+        growth = Growth() if within is None or begins else within.growth
+        # On a screen that has become narrower they would be a letter or two.
+        fits = growth.widths and options.max_width >= growth.room
+        widths = growth.widths if fits else self._widths(rows, console, options)
         if within is not None and not within.previewed:
-            within.growth.widths = widths
+            within.growth.widths, within.growth.room = widths, options.max_width
         lines = console.render_lines(self._grid(rows, widths), options, pad=False)
         if not begins:
             lines = lines[len(console.render_lines(self._grid([], widths), options)) - 1 :]

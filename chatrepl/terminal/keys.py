@@ -60,6 +60,9 @@ def unechoed() -> Iterator[Typed | None]:
     silent = before[:]
     silent[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON)
     silent[3] |= termios.NOFLSH  # Ctrl-C takes nothing away of what was typed before it
+    # Ctrl-Z waits for the prompt: else the shell would run what was typed ahead.
+    silent[6] = list(before[6])
+    silent[6][termios.VSUSP] = b"\0"
     termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
 

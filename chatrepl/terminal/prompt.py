@@ -1,9 +1,10 @@
 """The line that is typed into: history, completion, toolbar."""
 
 import os
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -58,6 +59,21 @@ class History(FileHistory):
             return
 
 
+_SWITCH = 0.001
+"""Seconds until another thread has its turn while much is loaded: a key waits that long, often."""
+
+
+@contextmanager
+def letting_keys_through() -> Iterator[None]:
+    """Let the thread that draws the keys have its turn often, while this one works."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 class Stopped(Exception):  # noqa: N818 - no error
     """The prompt was stopped from elsewhere; `typed` is what stood in it."""
 
@@ -67,7 +83,10 @@ class Stopped(Exception):  # noqa: N818 - no error
 
 
 class Prompt:
-    """Asks for a line; it can do so before there is a chat to ask for."""
+    """Asks for a line; it can do so before there is a chat to ask for.
+
+    `is_stopped` says that it asks for none: who takes note of that sets it back.
+    """
 
     def __init__(self, history: Path) -> None:
         self._completer = CommandCompleter(())
@@ -86,6 +105,7 @@ class Prompt:
             style=_STYLE,
             reserve_space_for_menu=6,
         )
+        self.is_stopped = False
         self._typed_last = time.monotonic()
         self._session.app.key_processor.before_key_press += self._note_key
 
@@ -105,7 +125,7 @@ class Prompt:
         """
         while True:
             try:
-                line = self.ask(default, on_shown=on_shown)
+                line = self._ask(default, on_shown=on_shown)
             except KeyboardInterrupt:
                 line = ""
             except EOFError:
@@ -115,8 +135,12 @@ class Prompt:
             default, on_shown = "", None
 
     def stop(self) -> None:
-        """Take the prompt off the screen, from any thread: who waits for a line gets Stopped."""
+        """Take the prompt off the screen, from any thread: who waits for a line gets Stopped.
+
+        Where nobody waits just now, the next one to do so gets it.
+        """
         app = self._session.app
+        self.is_stopped = True
 
         def stop() -> None:
             if app.future is None or app.future.done():
@@ -126,12 +150,14 @@ class Prompt:
 
         self._soon(stop)
 
-    def ask(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str:
+    def _ask(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str:
         """Wait for a line and give it as it was typed.
 
         `on_shown` is called once the prompt is on the screen. Raises KeyboardInterrupt for
         Ctrl-C and EOFError for Ctrl-D on an empty line.
         """
+        if self.is_stopped:
+            raise Stopped(default)
         app = self._session.app
         app.erase_when_done = False
         if on_shown is not None and is_dumb_terminal():
@@ -171,6 +197,8 @@ class Prompt:
 
     def wait_for_pause(self, seconds: float) -> None:
         """Wait until a prompt is on the screen and nothing has been typed for a while."""
+        if is_dumb_terminal():
+            return  # there the prompt is not this session's, and no key is drawn
         while time.monotonic() - self._typed_last < seconds or not self._session.app.is_running:
             time.sleep(0.1)
 

@@ -41,13 +41,13 @@ def render(
     It begins `below` another one or at the top. Where rich fails on what the parser made of it,
     its source is shown.
     """
-    for token in block.tokens:
-        prepare(token)
     below = below or not block.begins
-    markdown = Markdown(block, growth, _ABOVE if below else (), previewed=previewed)
     with console.capture() as capture:
         try:
-            console.print(markdown)
+            for token in block.tokens:
+                prepare(token)
+            before = _ABOVE if below else ()
+            console.print(Markdown(block, growth, before, previewed=previewed))
         except Exception:  # noqa: BLE001 - whatever it is, the reply must be read
             above = "above\n\n" if below else ""
             console.print(Text(above + clean(block.source).rstrip("\n")))

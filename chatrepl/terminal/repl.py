@@ -20,7 +20,7 @@ from chatrepl.terminal.commands import completables, find_command, read_command
 from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keys import unechoed
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn
-from chatrepl.terminal.prompt import Prompt
+from chatrepl.terminal.prompt import Prompt, letting_keys_through
 from chatrepl.terminal.replies import open_block, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
@@ -124,6 +124,7 @@ class Repl:
         self._answered = False  # whether something of a reply has come in this turn
         self._answer_first = answer_first
         self._chat: Chat | None = None
+        self._loading = False  # whether that has been begun
         self._opening = threading.Lock()
         self._prompt = prompt
         self._gauge = Gauge(prompt.refresh)
@@ -141,7 +142,11 @@ class Repl:
         """Talk until the user leaves; `line` has been typed already."""
         if self._answer_first:
             self._guarded(self.retry, "")
-        on_shown = None if line else self.warm_up
+        on_shown: Callable[[], None] | None = None
+        if not self._loading:
+            on_shown = self.warm_up
+            if line:
+                on_shown()
         while not self.leaving:
             if line:
                 self._guarded(partial(self._do, line), line)
@@ -203,22 +208,23 @@ class Repl:
         if of > 1:
             self.screen.notice(f"‹{which}/{of}›  /branch switches")
 
+    def warm_up(self) -> None:
+        """Begin to `load`, in a thread of its own."""
+        self._loading = True
+        threading.Thread(target=self.load, daemon=True).start()
+
     def load(self) -> None:
         """Load what the next message will need, beside the prompt."""
-        try:
-            chat = self.chat
+        self._loading = True
+        # Whatever goes wrong will be said when it is in the way.
+        with suppress(Exception), letting_keys_through():
             import_module("chatrepl.terminal.rendering")
-            chat.provider.prepare()
-            chat.ask_limits()
+            self.chat.provider.prepare()
+            self.chat.ask_limits()
+        with suppress(Exception):
             self._prompt.wait_for_pause(_PAUSE)
-            chat.counter.load()
-        except Exception:  # noqa: BLE001 - whatever it is will be said when it is in the way
-            return
+            self.chat.counter.load()
         self._prompt.refresh()
-
-    def warm_up(self) -> None:
-        """Begin to do so in a thread."""
-        threading.Thread(target=self.load, daemon=True).start()
 
     def turn(self, begin: Callable[[], Iterator[Event]], text: str, line: str) -> None:
         """Show a turn that says `text`; if the window is full and the user wants to be asked, ask.

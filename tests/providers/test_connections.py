@@ -26,7 +26,7 @@ class Keeping:
     """A server that keeps its connections; each is a list of the requests that came on it.
 
     `after` is what it does when [DONE] is out: "keep" the connection, "close" it without having
-    said so, or "hang" with the body not ended.
+    said so, "hang" with the body not ended, or "drop" the next request on it unanswered.
     """
 
     after: str = "keep"
@@ -72,6 +72,9 @@ def _handler(keeping: Keeping) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self.note()
             self.rfile.read(int(self.headers["content-length"]))
+            if keeping.after == "drop" and len(self.mine) > 1:
+                self.close_connection = True
+                return
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.send_header("transfer-encoding", "chunked")
@@ -171,6 +174,14 @@ def test_a_connection_that_the_server_has_closed_is_made_anew_without_a_word() -
             assert_answers(waiting)
             wait_until(lambda turn=turn: server.closed == turn + 1, "it closes", SOON)  # type: ignore[misc]
         assert server.methods == [["HEAD", "POST"], ["POST"], ["POST"]]
+
+
+def test_a_connection_that_is_closed_while_the_request_is_on_its_way_is_made_anew() -> None:
+    with keeping("drop") as server, provider_at(server.base_url) as provider:
+        waiting = RetryingProvider(WaitingProvider(provider, 20.0), 0)
+        for _ in range(3):
+            assert_answers(waiting)
+        assert server.methods == [["POST", "POST"], ["POST", "POST"], ["POST"]]
 
 
 def test_a_body_that_does_not_end_after_done_holds_nobody_up() -> None:

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import pytest
+import typer
+import typer.core
 
+from chatrepl import cli_chat
+from chatrepl.cli_talk import QUIET, SETTINGS
 from tests.story.test_endings import Shell, assert_left_well
 from tests.support.loopback import Loopback
 from tests.support.processes import needs_proc
@@ -223,3 +227,21 @@ def test_a_signal_at_the_first_prompt_leaves_the_terminal_well(
         moment(terminal)
         assert terminal.end(signal.SIGTERM) == 143
         assert_left_well(terminal)
+
+
+def test_what_begins_with_the_prompt_is_what_the_parser_calls_a_setting() -> None:
+    command = typer.main.get_command(cli_chat._app)
+    assert isinstance(command, typer.core.TyperCommand)
+    options = [each for each in command.params if isinstance(each, typer.core.TyperOption)]
+    flags = {name for each in options if each.is_flag for name in each.opts}
+    assert flags >= QUIET
+    assert {name for each in options if not each.is_flag for name in each.opts} >= SETTINGS
+    left = {name for each in options for name in each.opts} - QUIET - SETTINGS
+    assert (
+        left
+        == {  # what ends at once, shows something first, or is no interactive chat
+            *("--version", "--help", "-h", "--json", "--dry-run", "--verbose"),
+            *("-c", "--continue", "--resume", "--load"),
+        }
+        & left
+    )

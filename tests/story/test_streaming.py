@@ -4,11 +4,12 @@ import re
 import socket
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from tests.support.loopback import Cut, Loopback, Part, Reply, chunk, fails, says
-from tests.support.program import Terminal
+from tests.support.program import COMMAND, Terminal
 from tests.support.talk import say_and_hear, talk
 
 AT_ONCE = {"retry-after-ms": "1"}
@@ -82,6 +83,31 @@ def test_what_is_typed_while_a_reply_streams_waits_at_the_prompt(
         terminal.key("enter")
         terminal.wait_for("You said: impatient words")
     assert said(server)[1][-1] == ("user", "impatient words")
+
+
+class Jobs(Terminal):
+    """A shell with job control, which goes on when the program is suspended."""
+
+    command: ClassVar[list[str]] = [
+        *("bash", "--norc", "-ic", '"$@"; echo "come back"; sleep 60', "bash", *COMMAND)
+    ]
+
+
+def test_ctrl_z_waits_for_the_end_of_a_reply(home: Path, server: Loopback) -> None:
+    """Else the shell would run what was typed ahead."""
+    go_on = threading.Event()
+    server.then(pieces("The first half ", go_on, "and the second."))
+    with Jobs("--base-url", server.base_url, "-m", "gpt-4", home=home) as terminal:
+        terminal.wait_for_prompt()
+        terminal.say("tell me")
+        terminal.wait_for("The first half")
+        terminal.type("typed ahead\x1a")
+        terminal.read(0.3)
+        go_on.set()
+        terminal.wait_for("come back")
+        shown = terminal.scrollback
+        assert shown.index("and the second.") < shown.index("come back")
+        assert "typed: " not in shown, "nothing is run"
 
 
 def test_a_reply_that_is_not_whole_is_said_to_be_so(home: Path, server: Loopback) -> None:
@@ -263,6 +289,7 @@ def test_a_dumb_terminal_gets_lines_only(home: Path, server: Loopback) -> None:
         assert b"\x1b" not in terminal.raw.replace(b"\x1b[?12l\x1b[?25h", b"", 1)
         # What is back at the prompt must be seen, or it is sent unseen.
         terminal.wait_until(lambda: terminal.screen.endswith("> what"), "the text at the prompt")
+        wait_for_keys()
         terminal.type(" now")
         terminal.key("enter")
         terminal.wait_for("You said: what now")
