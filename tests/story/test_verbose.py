@@ -12,10 +12,10 @@ import pytest
 from chatrepl.providers.endpoint import Endpoint
 from chatrepl.terminal.rendering import MarkdownReply
 from tests.support.loopback import Loopback, fails, says
+from tests.support.papers import Paper, read_back
 from tests.support.processes import wait_until
 from tests.support.program import run
 from tests.support.talk import say_and_hear, talk
-from tests.terminal.test_rendering import Paper, read_back
 
 KEY = "sk-never-to-be-shown-4711"
 
