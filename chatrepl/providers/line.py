@@ -12,13 +12,12 @@ class Line:
 
     `is_cut` says that nobody waits any more, `answering` that a server's answer has begun,
     `heard` when something of it came last, by the monotonic clock, be it only a comment that
-    keeps the connection alive. `is_new` says that a connection was made for the latest request.
+    keeps the connection alive.
     """
 
     def __init__(self) -> None:
         self.is_cut = False
         self.answering = False
-        self.is_new = False
         self.heard = time.monotonic()
         self._ends: set[Callable[[], None]] = set()
 

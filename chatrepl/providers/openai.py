@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
+    from chatrepl.providers.wires import Wires
+
 _SMALL_WAIT = 5.0  # seconds
 
 _IDLE = 60.0
@@ -50,6 +52,7 @@ class OpenAIProvider:
         self.endpoint = endpoint
         self._client: openai.OpenAI | None = None
         self._http: httpx2.Client | None = None
+        self._wires: Wires | None = None
         self._connecting = threading.Lock()  # a background thread prepares it
         self._closed = False
         self._listing: tuple[Served, ...] | None = None
@@ -106,7 +109,7 @@ class OpenAIProvider:
                 error.hint = self._nearest(request.card.name, error) or error.hint
                 raise
             except (ConnectionFailedError, StreamInterruptedError) as error:
-                if again or not _was_kept(error):
+                if again or not self._was_closed(error):
                     raise
                 again = True
             else:
@@ -128,6 +131,20 @@ class OpenAIProvider:
             self._closed = True
             if self._client is not None:
                 self._client.close()
+
+    def _was_closed(self, error: ChatreplError) -> bool:
+        """Whether a connection kept from before was closed, without a word of an answer.
+
+        Most likely the server closed it just then, and has not seen the request: it goes out
+        again on a new one.
+        """
+        from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
+
+        line = current.get()
+        if self._wires is None or (line is not None and line.is_cut):
+            return False
+        is_late = isinstance(error.__cause__, openai.APITimeoutError)
+        return self._wires.found_closed and not is_late
 
     def _body(self, request: Request) -> dict[str, Any]:
         parameters: dict[str, Any] = {
@@ -191,10 +208,13 @@ class OpenAIProvider:
                     text = f"The connection to {self.endpoint.server} has been closed."
                     raise ConnectionFailedError(text)
                 from chatrepl.providers.faults import building  # noqa: PLC0415
+                from chatrepl.providers.wires import Wires  # noqa: PLC0415
 
                 self.endpoint.check()
                 with self.endpoint.hiding(), building(self.endpoint):
                     self._http = _http_client(self.endpoint)
+                    self._wires = Wires()
+                    self._wires.watch(self._http)
                     self._client = self._connect(http_client=self._http, **_options(self.endpoint))
                 if self.name != "openai":
                     # They come from OPENAI_ORG_ID and OPENAI_PROJECT_ID, whoever is asked.
@@ -211,20 +231,6 @@ class OpenAIProvider:
         )
 
 
-def _was_kept(error: ChatreplError) -> bool:
-    """Whether a connection kept from before was closed, without a word of an answer.
-
-    Most likely the server closed it just then, and has not seen the request: it goes out again
-    on a new one.
-    """
-    from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
-
-    line = current.get()
-    if line is None or isinstance(error.__cause__, openai.APITimeoutError):
-        return False
-    return not (line.is_new or line.answering or line.is_cut)
-
-
 def _options(endpoint: Endpoint) -> dict[str, Any]:
     """Give the arguments that every kind of client takes.
 
@@ -238,22 +244,19 @@ def _options(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _http_client(endpoint: Endpoint) -> "httpx2.Client":
-    """Build what carries the requests: its connections can be ended, and stay open for a while."""
+    """Build what carries the requests; its connections stay open for a while."""
     import httpx2  # noqa: PLC0415 - a part of the client
 
     from chatrepl.providers.lean import openai  # noqa: PLC0415 - a quarter of a second
     from chatrepl.providers.showing import hooks_for  # noqa: PLC0415 - imports the client
-    from chatrepl.providers.wires import Wires  # noqa: PLC0415 - imports the client
 
     # No proxy has a place on the way to this machine.
-    client = openai.DefaultHttpxClient(
+    return openai.DefaultHttpxClient(
         trust_env=not is_loopback(endpoint.base_url),
         verify=httpx2.create_ssl_context(),  # SSL_CERT_FILE holds there too
         limits=httpx2.Limits(keepalive_expiry=_IDLE),
         event_hooks=hooks_for(endpoint),
     )
-    Wires().watch(client)
-    return client
 
 
 def _timeout(endpoint: Endpoint) -> "openai.Timeout":

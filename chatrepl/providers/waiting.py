@@ -26,6 +26,9 @@ _GATHER = 0.005
 _AHEAD = 5_000
 """How many events may wait to be taken; who asks then waits, and so in the end the server."""
 
+_SOON = 0.2
+"""Seconds in which a server ends an answer after the last of it, or it never does."""
+
 _T = TypeVar("_T")
 
 
@@ -54,9 +57,12 @@ class _Asker(Generic[_T]):
         self._thread = threading.Thread(target=self._run, name="chatrepl-asker", daemon=True)
         self._thread.start()
 
-    def is_alive(self) -> bool:
-        """Whether the thread runs still."""
-        return self._thread is not None and self._thread.is_alive()
+    def is_alive(self, seconds: float) -> bool:
+        """Whether the thread still runs after so many seconds more, at most."""
+        if self._thread is None:
+            return False
+        self._thread.join(seconds)
+        return self._thread.is_alive()
 
     def take(self, seconds: float) -> list[_T]:
         """Give all that has come; wait for something so many seconds at most.
@@ -126,7 +132,7 @@ class WaitingProvider(Around):
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model; text that came in several pieces meanwhile is one piece."""
-        if self._left is not None and self._left.is_alive():
+        if self._left is not None and self._left.is_alive(_SOON):
             self._left.line.cut()  # its server does not end what it has said all of
         self._left = asker = _Asker(lambda: self._inner.stream(request))
         came_last = time.monotonic()

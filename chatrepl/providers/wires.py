@@ -22,11 +22,18 @@ class Wires:
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._latest = threading.local()
 
     def watch(self, client: httpx2.Client) -> None:
         """Keep within reach whatever this client connects to from now on."""
         client.event_hooks["request"].append(self._leaving)
         client.event_hooks["response"].append(_come)
+
+    @property
+    def found_closed(self) -> bool:
+        """Whether this thread's latest request had no answer on a connection from before."""
+        watch = getattr(self._latest, "watch", None)
+        return isinstance(watch, _Watch) and watch.is_kept and not watch.is_answered
 
     def cut(self) -> None:
         """Shut all of them down.
@@ -48,9 +55,9 @@ class Wires:
     def _leaving(self, request: httpx2.Request) -> None:
         line = current.get()
         if line is not None:
-            line.answering = line.is_new = False
+            line.answering = False
             line.on_cut(self.cut)
-        request.extensions["trace"] = _Watch(self, line)
+        request.extensions["trace"] = self._latest.watch = _Watch(self, line)
 
 
 class _Watch:
@@ -59,14 +66,16 @@ class _Watch:
     def __init__(self, wires: Wires, line: Line | None) -> None:
         self._wires = wires
         self._line = line
+        self.is_kept = True  # whether it went out on a connection from before
+        self.is_answered = False
         self._socket: socket.socket | None = None
         self._double: socket.socket | None = None
 
     def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         step = name.partition(".")[2]
-        if self._line is not None and step == "connect_tcp.started":
-            self._line.is_new = True
         match step:
+            case "connect_tcp.started":
+                self.is_kept = False
             case "connect_tcp.complete" | "start_tls.complete":
                 self._take(info["return_value"].get_extra_info("socket"))
             case "start_tls.started" if self._socket is not None:
@@ -104,6 +113,9 @@ class _Heard(httpx2.SyncByteStream):
 
 def _come(response: httpx2.Response) -> None:
     """Note that the answer has begun, and see that what comes of it is noted."""
+    watch = response.request.extensions.get("trace")
+    if isinstance(watch, _Watch):
+        watch.is_answered = True
     line = current.get()
     if line is not None and isinstance(response.stream, httpx2.SyncByteStream):
         line.heard = time.monotonic()
