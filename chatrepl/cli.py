@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import select
 import signal
 import sys
 from functools import partial
@@ -109,11 +110,19 @@ def _end(status: int, *_: object) -> None:
     sys.exit(status)
 
 
+def _has_come() -> bool:
+    """Whether something can be read from standard input, or its end; True where none can tell."""
+    try:
+        return bool(select.select([sys.stdin], [], [], 0)[0])
+    except (OSError, ValueError):  # Windows asks sockets only
+        return True
+
+
 def _answer(app: "App", wanted: Wanted) -> int:
     from chatrepl.terminal import oneshot  # noqa: PLC0415
 
-    if not sys.stdin.isatty():
-        app.load_client()  # whoever writes into the pipe may take their time
+    if not sys.stdin.isatty() and not _has_come():
+        app.load_client()  # whoever writes into the pipe takes their time
     text: str | None = oneshot.compose(wanted.prompt, app.screen)
     if not (text or "").strip():
         if wanted.prompt is not None or not app.is_unanswered:
