@@ -171,7 +171,10 @@ def _serve(connection: socket.socket) -> None:
         for head, body in _requests(connection):
             now = time.monotonic()
             if not head.partition(b" HTTP/")[0].endswith(b"/chat/completions"):
-                connection.sendall(_NOT_FOUND)
+                is_head = head.startswith(b"HEAD ")  # its answer has no body
+                connection.sendall(
+                    _NOT_FOUND.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if is_head else _NOT_FOUND
+                )
                 continue
             _tell(request=now)
             prompt = json.loads(body)["messages"][-1]["content"]

@@ -44,12 +44,18 @@ _SUBSTITUTES = {
 
 
 class OpenAIProvider:
-    """Asks an OpenAI-compatible server."""
+    """Asks an OpenAI-compatible server.
+
+    It `opens_early`, before there is a request, unless the server is on this machine: there that
+    gains nothing, and small servers do not all know what HEAD is.
+    """
 
     goes_on = False  # OpenAI's models answer their own last message; of others it is not known
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, opens_early: bool | None = None) -> None:
         self.endpoint = endpoint
+        is_far = not is_loopback(endpoint.base_url)
+        self._opens_early = is_far if opens_early is None else opens_early
         self._client: openai.OpenAI | None = None
         self._http: httpx2.Client | None = None
         self._wires: Wires | None = None
@@ -70,6 +76,8 @@ class OpenAIProvider:
         """
         self._connected()
         assert self._http is not None
+        if not self._opens_early:
+            return
         with suppress(Exception):  # whatever it is, a real request will tell
             self._http.head(
                 self.endpoint.base_url or OPENAI_URL, timeout=_SMALL_WAIT, follow_redirects=False

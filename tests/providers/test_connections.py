@@ -123,7 +123,7 @@ def keeping(after: str = "keep", head: int = 405) -> Iterator[Keeping]:
 
 @contextmanager
 def provider_at(base_url: str) -> Iterator[OpenAIProvider]:
-    with closing(OpenAIProvider(endpoint(base_url))) as provider:
+    with closing(OpenAIProvider(endpoint(base_url), opens_early=True)) as provider:
         yield provider
 
 
