@@ -7,7 +7,7 @@ parts: the items of a list, the rows of a table, the lines of a fence, the words
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,14 +84,10 @@ class BlockSplitter:
         return "".join(self._lines) + self._rest
 
     def open_block(self, lines: int, width: int) -> Block | None:
-        """Give what is open so far; of one that is long, about the last so many screen lines.
-
-        Definitions of links that have come before are known, and none is added.
-        """
+        """Give what is open so far; of one that is long, about the last so many screen lines."""
         is_short = self._size + len(self._rest) < _SHORT
         source = self.open if self._divided and is_short else self._tail(lines, width)
-        references = dict(self._env.get("references", {}))
-        tokens = self._parser.parse(source, {"references": references})
+        tokens = self._parse(source)
         return self._block(source, tokens, ends=False) if tokens else None
 
     def feed(self, text: str) -> list[Block]:
@@ -111,6 +107,11 @@ class BlockSplitter:
         """Give the last block: the text has ended."""
         source, self._lines, self._rest = self.open, [], ""
         return self._whole(source, list(_top_level(self._parser.parse(source, self._env))))
+
+    def _parse(self, source: str) -> list[Token]:
+        """Parse a part of a block: the links defined so far are known, and none is added."""
+        references = dict(self._env.get("references", {}))
+        return self._parser.parse(source, {"references": references})
 
     def _tail(self, lines: int, width: int) -> str:
         """Give the end of the open block, as Markdown of its own: a fence keeps its first line."""
@@ -199,7 +200,7 @@ class BlockSplitter:
         source = "".join(self._lines)
         del self._lines[1:]
         self._size = len(self._lines[0])
-        return [self._part(source, self._parser.parse(source))]
+        return [self._part(source, self._parse(source))]
 
     def _items(self, tokens: list[Token], start: int) -> list[Block]:
         """Give the items of a list but the last one."""
@@ -239,10 +240,10 @@ class BlockSplitter:
         """Give the words of a long paragraph that no later character gives a meaning to."""
         text = self.open if in_line else "".join(self._lines)
         is_long = self._divided or len(text.strip()) > LONG
-        end = _place_to_divide(text, self._parser) if is_long else 0
+        end, tokens = _divided(text, self._parse) if is_long else (0, [])
         if not end:
             return []
-        part = self._part(text[:end].removeprefix(_GONE), self._parser.parse(text[:end]))
+        part = self._part(text[:end].removeprefix(_GONE), tokens)
         left = _GONE + text[end + 1 :]
         *lines, rest = left.split("\n")
         self._lines = [line + "\n" for line in lines]
@@ -284,10 +285,13 @@ def _short_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return table(state, start, end, silent)
 
 
-def _place_to_divide(text: str, parser: MarkdownIt) -> int:
-    """Find the last blank in a paragraph before which nothing can change any more; 0 for none."""
+def _divided(text: str, parse: Callable[[str], list[Token]]) -> tuple[int, list[Token]]:
+    """Find the last blank in a paragraph before which nothing can change; 0 for none.
+
+    Gives the tokens of what stands before it, too.
+    """
     if "\t" in text or "![" in text or text.lstrip().startswith("["):  # that may be a definition
-        return 0
+        return 0, []
     last_lines = text.rstrip("\n").rsplit("\n", 2)[-2:]
     end = len(text)
     if "|" in "".join(last_lines):  # a row below would make a table of the line above it
@@ -298,11 +302,11 @@ def _place_to_divide(text: str, parser: MarkdownIt) -> int:
     for stop in stops[:_TRIES]:
         place = next((place for place in reversed(places) if place < stop), 0)
         if place < _LEAST:
-            return 0
-        if place != tried and not _is_pending(parser.parse(text[:place])):
-            return place
+            break
+        if place != tried and not _is_pending(tokens := parse(text[:place])):
+            return place, tokens
         tried = place
-    return 0
+    return 0, []
 
 
 def _is_pending(tokens: list[Token]) -> bool:

@@ -143,10 +143,13 @@ class _Table(_Part, rich_markdown.TableElement):
         within = self.within
         begins = within is None or within.block.begins
         growth = Growth() if within is None or begins else within.growth
+        decides = within is not None and not within.previewed
+        widths = growth.widths
         # On a screen that has become narrower they would be a letter or two.
-        fits = growth.widths and options.max_width >= growth.room
-        widths = growth.widths if fits else self._widths(rows, console, options)
-        if within is not None and not within.previewed:
+        is_narrower = options.max_width < growth.room
+        if is_narrower or (not widths and (decides or len(rows) > FIRST_ROWS)):
+            widths = self._widths(rows, console, options)
+        if within is not None and decides:
             within.growth.widths, within.growth.room = widths, options.max_width
         lines = console.render_lines(self._grid(rows, widths), options, pad=False)
         if not begins:

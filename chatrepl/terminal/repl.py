@@ -142,11 +142,9 @@ class Repl:
         """Talk until the user leaves; `line` has been typed already."""
         if self._answer_first:
             self._guarded(self.retry, "")
-        on_shown: Callable[[], None] | None = None
-        if not self._loading:
-            on_shown = self.warm_up
-            if line:
-                on_shown()
+        on_shown = None if self._loading or line else self.warm_up
+        if line and not self._loading:
+            self.warm_up()
         while not self.leaving:
             if line:
                 self._guarded(partial(self._do, line), line)

@@ -317,3 +317,9 @@ def test_a_long_block_settles_while_it_comes(
     final = read_back(paper)
     assert shown.lines[: shown.gone] == final.lines[: shown.gone]
     assert_same(final, at_once("".join(LONG[name]), 80))
+
+
+def test_a_link_in_a_paragraph_that_settles_in_parts_knows_its_definition() -> None:
+    text = "[ref]: http://example.com\n\n" + "A word, a [ref] and more. " * 60 + "\n\nThe end.\n"
+    pieces = [text[start : start + 40] for start in range(0, len(text), 40)]
+    assert_same(settled(pieces, 80, drawn=True), at_once(text, 80))
