@@ -3,9 +3,8 @@
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,16 @@ from typing import Any
 import msgspec
 
 from chatrepl.chat.calibration import Scale
-from chatrepl.chat.catalogue import ModelCard, known_prices
+from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder
 from chatrepl.chat.sessions import Saved
 from chatrepl.chat.turn import Chat
-from chatrepl.connecting import Connector, card_named, card_of, model_name
+from chatrepl.connecting import Connector, card_of, model_name
 from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
+from chatrepl.offers import Offers, catalogue
 from chatrepl.paths import Paths, expanded
 from chatrepl.providers import smollm2
 from chatrepl.providers.endpoint import host_of
@@ -35,9 +35,6 @@ from chatrepl.store.sessions import Sessions
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
-
-_KNOWN = 0.02
-"""Seconds in which a list of models that has been asked for already is there."""
 
 
 @dataclass(slots=True)
@@ -64,7 +61,7 @@ class App:
     _stack: ExitStack = field(default_factory=ExitStack)
     _provider: Provider | None = None
     _chat: Chat | None = None
-    _offered: tuple[Provider | None, dict[str, str]] = (None, {})
+    _offers: Offers = field(default_factory=Offers)
 
     def __post_init__(self) -> None:
         """Resolve the settings and read the conversation; nothing is started yet."""
@@ -271,28 +268,9 @@ class App:
         self._switch(chat, {"overflow": how})
 
     def models(self) -> Iterable[tuple[str, str]]:
-        """List the models that the settings name, and once the server has told them, its own.
-
-        It is asked beside the prompt: this waits no longer than what it has told before takes.
-        """
-        names = {f"embedded/{smollm2.NAME}": "on this machine"}
-        names |= dict.fromkeys(self.settings.models, "in the config file")
-        names |= dict.fromkeys(self.settings.server.deployments, "deployment")
+        """List the models by name, each with a few words."""
         provider = self._chat.provider if self._chat else None
-        if provider is not None and provider is not self._offered[0]:
-            self._offered = provider, {}
-            asking = threading.Thread(target=self._ask_offers, args=self._offered, daemon=True)
-            asking.start()
-            asking.join(_KNOWN)
-        names |= self._offered[1]
-        names[self.model] = "now"
-        return names.items()
-
-    def _ask_offers(self, provider: Provider, offers: dict[str, str]) -> None:
-        """Fill in what a provider offers; one that does not tell offers nothing."""
-        with suppress(ChatreplError):
-            for card in self._cards(self.settings, provider):
-                offers[card.name] = f"{card.context_window:,} tokens" if card.window_known else ""
+        return self._offers.names(self.settings, provider).items()
 
     def catalogue(self, text: str = "") -> list[ModelCard]:
         """List the models that the provider offers and whose names hold a text.
@@ -300,20 +278,7 @@ class App:
         Nothing is fetched or started for it. Raises ChatreplError.
         """
         provider = self._connector.connect(self.settings, fetch=False)
-        cards = self._cards(self.settings, provider)
-        now = datetime.now(UTC)
-        return [
-            replace(card, prices=card.prices or known_prices(card.name, now))
-            for card in sorted(cards, key=lambda card: card.name)
-            if text.lower() in card.name.lower()
-        ]
-
-    def _cards(self, settings: Settings, provider: Provider) -> list[ModelCard]:
-        now, size = model_name(settings), settings.context_window
-        return [
-            card_named(settings, told.name, size if told.name == now else None).told(told)
-            for told in provider.served()
-        ]
+        return catalogue(self.settings, provider, text)
 
     @property
     def plain(self) -> bool:

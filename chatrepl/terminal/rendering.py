@@ -1,7 +1,7 @@
 """Rendering a reply as Markdown while it streams.
 
 Sanitise, split into blocks, print each finished block once and for ever into the scrollback, and
-redraw only the open block below it, at a bounded rate and never taller than the screen.
+redraw only the open block below it, at a bounded rate and no more of it than a few lines.
 """
 
 import itertools

@@ -237,11 +237,7 @@ def test_what_begins_with_the_prompt_is_what_the_parser_calls_a_setting() -> Non
     assert flags >= QUIET
     assert {name for each in options if not each.is_flag for name in each.opts} >= SETTINGS
     left = {name for each in options for name in each.opts} - QUIET - SETTINGS
-    assert (
-        left
-        == {  # what ends at once, shows something first, or is no interactive chat
-            *("--version", "--help", "-h", "--json", "--dry-run", "--verbose"),
-            *("-c", "--continue", "--resume", "--load"),
-        }
-        & left
-    )
+    assert left <= {  # what ends at once, shows something first, or is no interactive chat
+        *("--version", "--help", "-h", "--json", "--dry-run", "--verbose"),
+        *("-c", "--continue", "--resume", "--load"),
+    }
