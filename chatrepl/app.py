@@ -18,6 +18,7 @@ from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder
 from chatrepl.chat.sessions import Saved
 from chatrepl.chat.turn import Chat
+from chatrepl.config import Submit
 from chatrepl.connecting import Connector, card_of, model_name
 from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
@@ -284,6 +285,16 @@ class App:
     def plain(self) -> bool:
         """Whether replies are shown as text."""
         return self.settings.plain
+
+    @property
+    def vi(self) -> bool:
+        """Whether the keys of the prompt are those of vi at first."""
+        return self.settings.editing_mode == "vi"
+
+    @property
+    def submit(self) -> Submit:
+        """The key that sends a message."""
+        return self.settings.submit
 
     def unforeseen(self, error: Exception) -> ChatreplError:
         """Keep the traceback of a fault of ours, without secrets, and say so."""

@@ -112,21 +112,21 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
     prompt = Prompt(Paths.from_environment().history)
     opening = _Opening(read, screen, prompt)
     line: str | None = None
-    try:
-        line, typed = _first_line(prompt, opening)
-    finally:
-        if line is None:
-            opening.abandon()
-    if line is not None:
-        with running(opening.app()):
-            repl = opening.repl()
-            repl.prefill = typed
-            repl.run(line)
+    with prompt.held():
+        try:
+            line, typed = _first_line(prompt, opening)
+        finally:
+            if line is None:
+                opening.abandon()
+        if line is not None:
+            with running(opening.app()):
+                repl = opening.repl()
+                repl.prefill = typed
+                repl.run(line)
 
 
 def _first_line(prompt: "Prompt", opening: "_Opening") -> tuple[str | None, str]:
     """Give the first line, None if the user leaves; and what is typed so far of the next one."""
-    from chatrepl.terminal.keys import unechoed  # noqa: PLC0415 - see `talk`
     from chatrepl.terminal.prompt import Stopped  # noqa: PLC0415
 
     line: str | None = ""
@@ -137,8 +137,8 @@ def _first_line(prompt: "Prompt", opening: "_Opening") -> tuple[str | None, str]
                 opening.wait()
         except Stopped as stopped:
             prompt.is_stopped = False
-            with unechoed() as keys:  # what nobody has read yet was not typed for what comes now
-                return "", stopped.typed + (keys() if keys is not None else "")
+            # What nobody has read yet was not typed for what comes now.
+            return "", stopped.typed + prompt.typed_ahead()
         except KeyboardInterrupt:  # who does not want to wait has the line at the prompt again
             continue
         prompt.is_stopped = False
@@ -181,7 +181,8 @@ class _Opening:
         if self._error is not None:
             raise self._error
         if self._repl is None:
-            self.app().ready(interactive=True)
+            with self._prompt.keyboard.released():
+                self.app().ready(interactive=True)
             self._repl = _repl(self.app(), self._screen, self._prompt)
         return self._repl
 

@@ -15,6 +15,8 @@ from chatrepl.errors import SettingsError
 
 Kind = Literal["openai", "azure", "embedded"]
 Overflow = Literal["trim", "ask", "summarize"]
+EditingMode = Literal["emacs", "vi"]
+Submit = Literal["enter", "alt-enter"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -98,6 +100,8 @@ class ConfigFile(Choices, frozen=True):
     """The whole of config.toml."""
 
     persona: str | None = None
+    editing_mode: EditingMode = "emacs"
+    submit: Submit = "enter"
     personas: dict[str, Persona] = {}
     providers: dict[str, ProviderTable] = {}
     models: dict[str, ModelTable] = {}

@@ -15,12 +15,14 @@ import msgspec
 from chatrepl.config import (
     Choices,
     ConfigFile,
+    EditingMode,
     Example,
     Kind,
     ModelTable,
     Overflow,
     Persona,
     ProviderTable,
+    Submit,
     nearest,
     parse_config,
 )
@@ -66,6 +68,8 @@ class Settings:
     temperature: float | None = None
     context_window: int | None = None
     overflow: Overflow = "trim"
+    editing_mode: EditingMode = "emacs"
+    submit: Submit = "enter"
     plain: bool = False
     save: bool = True
     models: Mapping[str, ModelTable] = field(default_factory=dict)
@@ -144,6 +148,8 @@ class Sources:
             server=server,
             persona=persona_name,
             examples=tuple(persona.examples),
+            editing_mode=self.file.editing_mode,
+            submit=self.file.submit,
             models=self.file.models,
             origins=origins,
             **chosen,

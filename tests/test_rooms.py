@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "settings": {"config", "errors", "paths"},
     "crash": {"errors"},
     "fetch": {"errors", "paths", "providers", "terminal"},
-    "app": {*ROOMS, "connecting", "crash", "errors", "offers", "paths", "settings"},
+    "app": {*ROOMS, "config", "connecting", "crash", "errors", "offers", "paths", "settings"},
     "offers": {"chat", "connecting", "errors", "providers", "settings"},
     "connecting": {*ROOMS, "config", "errors", "paths", "settings"},
     "cli": {"app", "cli_chat", "cli_talk", "crash", "errors", "paths", "terminal"},

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from chatrepl.errors import SettingsError
 from chatrepl.terminal import keys, session_commands, window_commands
 from chatrepl.terminal.completion import Completable
+from chatrepl.terminal.paths import paths
+from chatrepl.terminal.window_commands import message_numbers
 
 if TYPE_CHECKING:
     from chatrepl.terminal.repl import Repl
@@ -22,14 +24,15 @@ class Command:
     """A slash command.
 
     `argument` names what it takes, in the manner of a usage line, or is empty. `values` gives
-    what may be completed, or is None where there is nothing to complete.
+    what may be completed of what is typed of it; it is None where the command takes nothing, and
+    `free_text` where that is anything.
     """
 
     name: str
     argument: str
     help: str
     run: Callable[["Repl", str], None]
-    values: Callable[["Repl"], Iterable[tuple[str, str]]] | None = None
+    values: Callable[["Repl", str], Iterable[tuple[str, str]]] | None = None
 
     @property
     def usage(self) -> str:
@@ -99,7 +102,8 @@ def _system(repl: "Repl", argument: str) -> None:
 
 def _persona(repl: "Repl", argument: str) -> None:
     if argument:
-        repl.host.use_persona(repl.chat, argument)
+        with repl.prompt.keyboard.released():  # a key may have to be asked for
+            repl.host.use_persona(repl.chat, argument)
         repl.screen.notice(f"persona: {argument}")
         return
     known = dict(repl.host.personas())
@@ -114,7 +118,8 @@ def _persona(repl: "Repl", argument: str) -> None:
 def _model(repl: "Repl", argument: str) -> None:
     chat = repl.chat
     if argument:
-        repl.host.use_model(chat, argument)
+        with repl.prompt.keyboard.released():  # a key may have to be asked for
+            repl.host.use_model(chat, argument)
         repl.warm_up()
     chat.ask_limits()
     card = chat.card
@@ -125,36 +130,58 @@ def _model(repl: "Repl", argument: str) -> None:
     )
 
 
+def _vi(repl: "Repl", _: str) -> None:
+    repl.prompt.vi = not repl.prompt.vi
+    repl.screen.notice("keys as in vi" if repl.prompt.vi else "keys as in emacs")
+
+
 def _quit(repl: "Repl", _: str) -> None:
     repl.leaving = True
 
 
-def _persona_names(repl: "Repl") -> Iterable[tuple[str, str]]:
+def _persona_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
     return repl.host.personas()
 
 
-def _model_names(repl: "Repl") -> Iterable[tuple[str, str]]:
+def _model_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
     return repl.host.models()
 
 
-def _overflow_names(_: "Repl") -> Iterable[tuple[str, str]]:
+def _overflow_names(_: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
     return window_commands.OVERFLOW.items()
 
 
-def _command_names(_: "Repl") -> list[tuple[str, str]]:
+def free_text(_: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
+    """Offer nothing: what is typed may be anything."""
+    return ()
+
+
+def _paths(_: "Repl", typed: str) -> Iterable[tuple[str, str]]:
+    return paths(typed)
+
+
+def _command_names(_: "Repl", _typed: str) -> list[tuple[str, str]]:
     return [(command.name, command.help) for command in COMMANDS]
 
 
 COMMANDS = (
     Command("help", "[COMMAND]", "list the commands and keys", _help, _command_names),
-    Command("system", "[TEXT]", 'show or set the system message; "" removes it', _system),
+    Command(
+        "system", "[TEXT]", 'show or set the system message; "" removes it', _system, free_text
+    ),
     Command("persona", "[NAME]", "list the personas or switch to one", _persona, _persona_names),
     Command(
         "model", "[NAME]", "show the model or switch; provider/model too", _model, _model_names
     ),
     Command("retry", "", "ask for another reply to the last message", session_commands.retry),
     Command("continue", "", "go on with a reply that was cut off", session_commands.go_on),
-    Command("edit", "N", "change message N and go on from there", session_commands.edit),
+    Command(
+        "edit",
+        "N",
+        "change message N and go on from there",
+        session_commands.edit,
+        message_numbers,
+    ),
     Command("undo", "", "step back by an exchange", session_commands.undo),
     Command("redo", "", "step forward again", session_commands.redo),
     Command(
@@ -167,7 +194,9 @@ COMMANDS = (
     Command("new", "", "begin a new conversation", session_commands.new),
     Command("clear", "", "the same as /new", session_commands.new),
     Command("fork", "", "go on in a session of its own", session_commands.fork),
-    Command("sessions", "[TEXT]", "list the saved conversations", session_commands.sessions),
+    Command(
+        "sessions", "[TEXT]", "list the saved conversations", session_commands.sessions, free_text
+    ),
     Command(
         "resume",
         "ID|TEXT",
@@ -175,20 +204,39 @@ COMMANDS = (
         session_commands.resume,
         session_commands.session_names,
     ),
-    Command("search", "TEXT", "find messages in all of them", session_commands.search),
-    Command("title", "[TEXT]", "show or set the conversation's title", session_commands.title),
-    Command("export", "FILE", "write it as .md, .html or .json", session_commands.export),
+    Command("search", "TEXT", "find messages in all of them", session_commands.search, free_text),
+    Command(
+        "title", "[TEXT]", "show or set the conversation's title", session_commands.title, free_text
+    ),
+    Command("export", "FILE", "write it as .md, .html or .json", session_commands.export, _paths),
     Command("tokens", "", "show what the conversation costs", window_commands.tokens),
     Command(
         "context",
         "[N]",
         "show what is sent and what is not, or message N whole",
         window_commands.context,
+        message_numbers,
     ),
-    Command("pin", "N", "always send message N and what belongs to it", window_commands.pin),
-    Command("unpin", "N", "let message N be left out again", window_commands.unpin),
     Command(
-        "drop", "[N]", "never send message N again; alone, take that back", window_commands.drop
+        "pin",
+        "N",
+        "always send message N and what belongs to it",
+        window_commands.pin,
+        message_numbers,
+    ),
+    Command(
+        "unpin",
+        "N",
+        "let message N be left out again",
+        window_commands.unpin,
+        message_numbers,
+    ),
+    Command(
+        "drop",
+        "[N]",
+        "never send message N again; alone, take that back",
+        window_commands.drop,
+        message_numbers,
     ),
     Command(
         "overflow",
@@ -197,6 +245,7 @@ COMMANDS = (
         window_commands.overflow,
         _overflow_names,
     ),
+    Command("vi", "", "take the keys of vi, or those of emacs again", _vi),
     Command("quit", "", "leave", _quit),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -1,5 +1,6 @@
 """What Tab offers: a pure function of the line, and its adapter for prompt_toolkit."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -7,13 +8,17 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from chatrepl.errors import ChatreplError
+from chatrepl.terminal.paths import paths
+from chatrepl.terminal.sanitize import clean
 
-Values = Callable[[], Iterable[tuple[str, str]]]
-"""What an argument may be: values, each with a few words of help."""
+Values = Callable[[str], Iterable[tuple[str, str]]]
+"""What an argument may be, given what is typed of it: values, each with a few words of help."""
+
+_ATTACHED = re.compile(r'(?<!\S)@("[^"]*|[^\s"]*)$')
 
 
 class Completable(NamedTuple):
-    """A command as completion sees it; `arguments` is None where it takes free text or nothing."""
+    """A command as completion sees it; `arguments` is None where it takes nothing."""
 
     name: str
     help: str
@@ -28,16 +33,30 @@ class Offer(NamedTuple):
     help: str
 
 
-def offers(line: str, commands: Iterable[Completable]) -> Iterator[Offer]:
-    """Complete a line up to the cursor: a command's name, then its argument.
+def begins_offer(line: str) -> bool:
+    """Whether a line up to the cursor is one that may be completed: a command, a path behind @."""
+    is_command = line.startswith("/") and not line.startswith("//") and "\n" not in line
+    return is_command or _ATTACHED.search(line) is not None
 
-    >>> commands = [Completable("model", "show or switch", lambda: [("gpt-4", "8,192")])]
+
+def offers(line: str, commands: Iterable[Completable], files: Values = paths) -> Iterator[Offer]:
+    """Complete a line up to the cursor: a command's name, its argument, the path behind an @.
+
+    What begins with what is typed comes first, then what holds it.
+
+    >>> commands = [Completable("model", "show or switch", lambda _: [("gpt-4", "8,192")])]
     >>> [offer.text for offer in offers("/mo", commands)]
     ['/model']
     >>> [offer.text for offer in offers("/model g", commands)]
     ['gpt-4']
     """
-    if not line.startswith("/") or line.startswith("//") or "\n" in line:
+    if not begins_offer(line):
+        return
+    found = _ATTACHED.search(line)
+    if found is not None:
+        typed = found[1]
+        for path, words in files(typed.removeprefix('"')):
+            yield Offer(quoted(path), len(typed), words)
         return
     word, space, argument = line[1:].partition(" ")
     for command in commands:
@@ -45,21 +64,30 @@ def offers(line: str, commands: Iterable[Completable]) -> Iterator[Offer]:
             if command.name.startswith(word.lower()):
                 yield Offer(f"/{command.name}", len(line), command.help)
         elif command.name == word.lower() and command.arguments is not None:
-            for value, words in _values(command.arguments):
-                if value.lower().startswith(argument.lower()):
-                    yield Offer(value, len(argument), words)
+            for value, words in _fitting(command.arguments, argument):
+                yield Offer(value, len(argument), words)
 
 
-def _values(arguments: Values) -> Iterable[tuple[str, str]]:
-    """Give what an argument may be; where that can't be told, nothing is offered."""
+def quoted(path: str) -> str:
+    """Write a path as it stands behind an @: in quotes if it has blanks; open, for a folder."""
+    if not re.search(r"\s", path):
+        return path
+    return f'"{path}' if path.endswith("/") else f'"{path}"'
+
+
+def _fitting(arguments: Values, typed: str) -> list[tuple[str, str]]:
+    """Give the values that fit what is typed; where they can't be told, there are none."""
     try:
-        return list(arguments())
+        values = list(arguments(typed))
     except ChatreplError:
         return []
+    start = typed.lower()
+    begins = [pair for pair in values if pair[0].lower().startswith(start)]
+    return begins + [pair for pair in values if start in pair[0].lower() and pair not in begins]
 
 
 class CommandCompleter(Completer):
-    """Completes slash commands in the prompt."""
+    """Completes slash commands and paths in the prompt."""
 
     def __init__(self, commands: Iterable[Completable]) -> None:
         self._commands = tuple(commands)
@@ -69,4 +97,5 @@ class CommandCompleter(Completer):
     ) -> Iterator[Completion]:
         """Give what fits before the cursor."""
         for offer in offers(document.text_before_cursor, self._commands):
-            yield Completion(offer.text, -offer.length, display_meta=offer.help)
+            display = clean(offer.text)
+            yield Completion(offer.text, -offer.length, display, display_meta=clean(offer.help))

@@ -24,10 +24,10 @@ def edit(text: str, suffix: str = ".md") -> str:
     descriptor, name = tempfile.mkstemp(suffix, "chatrepl-")  # read by its owner alone
     file = Path(name)
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as new:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as new:
             new.write(text)
         try:
-            status = subprocess.call([*command, name])
+            status = subprocess.call([*command, name])  # noqa: S603 - the user's own choice
         except OSError as error:
             said = f"The editor '{command[0]}' can't be run: {error.strerror}."
             raise SettingsError(said, _CHOOSE) from error

@@ -1,78 +1,121 @@
-"""The keys of the prompt, and the keyboard while a reply streams."""
+"""The keys of the prompt."""
 
-import codecs
-import os
-import select
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Literal
 
-from prompt_toolkit.filters import is_searching
+from prompt_toolkit.application import get_app
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import (
+    Condition,
+    emacs_mode,
+    is_searching,
+    vi_insert_mode,
+    vi_navigation_mode,
+)
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
+from chatrepl.terminal.folds import Folds
+from chatrepl.terminal.keyboard import as_text
+
 HELP = (
-    ("Enter", "send"),
+    ("Enter", "send; submit in the config file makes that Alt-Enter"),
     ("Alt-Enter, Ctrl-J", "new line"),
-    ("Up, Down", "go through the history; Ctrl-R searches it"),
-    ("Tab", "complete a command"),
+    ("Up, Down", "go through the history; Ctrl-R searches it, Right takes what is suggested"),
+    ("Tab", "complete a command, what it takes, or the path behind an @"),
+    ("Esc Esc", "on an empty line: change an earlier message and go on from there"),
+    ("Ctrl-X Ctrl-E", "write in $VISUAL or $EDITOR"),
+    ("Ctrl-X Ctrl-P", "unfold the pasted text before the cursor"),
     ("Ctrl-C", "clear the line; stop a reply and keep what came"),
     ("Ctrl-D, Ctrl-Z", "leave, suspend"),
 )
 
+Submit = Literal["enter", "alt-enter"]
+"""The key that sends a message; the other one makes a new line."""
 
-def bindings() -> KeyBindings:
-    """Enter sends; Alt-Enter and Ctrl-J make a new line. A pasted line end is just that."""
+
+class Aside(Exception):  # noqa: N818 - no error
+    """Something else is wanted than to send the line, in which `typed` stands.
+
+    `wish` is "edit" (in an editor) or "back" (to an earlier message).
+    """
+
+    def __init__(self, wish: Literal["edit", "back"], typed: str) -> None:
+        super().__init__(wish)
+        self.wish = wish
+        self.typed = typed
+
+
+def bindings(
+    submit: Callable[[], Submit], folds: Folds, can_go_back: Callable[[str], bool]
+) -> KeyBindings:
+    """Bind the keys that are ours; all others are prompt_toolkit's, for emacs or vi.
+
+    In vi's insert mode Esc Enter is two keys, of which the second sends.
+    """
     keys = KeyBindings()
+    enter_sends = Condition(lambda: submit() == "enter")
 
-    @keys.add("enter", filter=~is_searching)
     def _send(event: KeyPressEvent) -> None:
         event.current_buffer.validate_and_handle()
 
-    @keys.add("escape", "enter")
-    @keys.add("c-j", filter=~is_searching)
     def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
+    keys.add("enter", filter=~is_searching & (enter_sends | vi_navigation_mode))(_send)
+    keys.add("enter", filter=~is_searching & ~enter_sends & ~vi_navigation_mode)(_new_line)
+    keys.add("escape", "enter", filter=emacs_mode & enter_sends)(_new_line)
+    keys.add("escape", "enter", filter=emacs_mode & ~enter_sends)(_send)
+    keys.add("c-j", filter=~is_searching)(_new_line)
+    _bind_folds(keys, folds)
+    _bind_asides(keys, can_go_back)
     return keys
 
 
-Typed = Callable[[], str]
-"""Takes what has been typed since the last time, without waiting for more."""
+def _bind_folds(keys: KeyBindings, folds: Folds) -> None:
+    @Condition
+    def behind_fold() -> bool:
+        return bool(folds.before(get_app().current_buffer.document.text_before_cursor))
+
+    @keys.add("<bracketed-paste>", filter=~is_searching)
+    def _paste(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(folds.fold(as_text(event.data)))
+
+    @keys.add("backspace", filter=behind_fold & (emacs_mode | vi_insert_mode))
+    def _delete(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        buffer.delete_before_cursor(len(folds.before(buffer.document.text_before_cursor)))
+
+    @keys.add("c-x", "c-p", filter=behind_fold)
+    def _unfold(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        words = folds.before(buffer.document.text_before_cursor)
+        buffer.delete_before_cursor(len(words))
+        buffer.insert_text(folds.whole(words))
 
 
-@contextmanager
-def unechoed() -> Iterator[Typed | None]:
-    """Keep what is typed meanwhile off the screen, as it was typed, for the next prompt.
+def _bind_asides(keys: KeyBindings, can_go_back: Callable[[str], bool]) -> None:
+    @Condition
+    def may_go_back() -> bool:
+        return can_go_back(get_app().current_buffer.text)
 
-    Not line by line either: Ctrl-D would be taken for the end of the input. Gives a way to take
-    it before the prompt does; None where there is no such keyboard.
-    """
-    try:
-        import termios  # noqa: PLC0415 - POSIX has it
-    except ImportError:
-        yield None
-        return
-    if not sys.stdin.isatty():
-        yield None
-        return
-    terminal = sys.stdin.fileno()
-    before = termios.tcgetattr(terminal)
-    silent = before[:]
-    silent[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON)
-    silent[3] |= termios.NOFLSH  # Ctrl-C takes nothing away of what was typed before it
-    # Ctrl-Z waits for the prompt: else the shell would run what was typed ahead.
-    silent[6] = list(before[6])
-    silent[6][termios.VSUSP] = b"\0"
-    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    @keys.add("c-x", "c-e", filter=~is_searching)
+    def _edit(event: KeyPressEvent) -> None:
+        _leave(event, "edit")
 
-    def typed() -> str:
-        data = b""
-        while select.select([terminal], [], [], 0)[0] and (more := os.read(terminal, 4096)):
-            data += more
-        return decoder.decode(data)
+    @keys.add("escape", "escape", filter=emacs_mode & may_go_back)
+    @keys.add("escape", filter=vi_navigation_mode & may_go_back)
+    def _back(event: KeyPressEvent) -> None:
+        _leave(event, "back")
 
-    try:
-        yield typed
-    finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+def _leave(event: KeyPressEvent, wish: Literal["edit", "back"]) -> None:
+    """Take the prompt off the screen: what is wanted comes in its place."""
+    event.app.erase_when_done = True
+    event.app.exit(exception=Aside(wish, event.current_buffer.text))
+
+
+def shown_mode(mode: EditingMode) -> str:
+    """Say in which mode of vi the keys are; emacs has none."""
+    if mode != EditingMode.VI:
+        return ""
+    return str(get_app().vi_state.input_mode.value).removeprefix("vi-")

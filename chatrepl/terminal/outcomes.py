@@ -1,9 +1,9 @@
 """Showing a turn: its events as they come, and how it ended, in words and as an exit status."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from chatrepl.chat.events import (
     Assumed,
@@ -25,9 +25,8 @@ from chatrepl.chat.exchanges import counted
 from chatrepl.chat.usage import Usage
 from chatrepl.terminal.replies import Reply
 
-if TYPE_CHECKING:
-    from chatrepl.terminal.keys import Typed  # imports prompt_toolkit
-
+Typed = Callable[[], str]
+"""Takes what has been typed since the last time, without waiting for more."""
 
 _BY_HAND = 2
 """Keys that come at one moment; more were pasted, or are one key that sends several."""
@@ -50,7 +49,7 @@ class Outcome:
 
 
 def show_turn(
-    events: Iterator[Event], reply: Reply, outcome: Outcome, typed: "Typed | None" = None
+    events: Iterator[Event], reply: Reply, outcome: Outcome, typed: Typed | None = None
 ) -> None:
     """Show a turn to its end and note what it brought; an error or Ctrl-C passes through.
 

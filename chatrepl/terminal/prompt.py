@@ -8,19 +8,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ThreadedAutoSuggest
 from prompt_toolkit.completion import DynamicCompleter
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.history import FileHistory, ThreadedHistory
+from prompt_toolkit.input.typeahead import get_typeahead
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
-from chatrepl.terminal.completion import CommandCompleter, Completable
-from chatrepl.terminal.keys import bindings
+from chatrepl.terminal.completion import CommandCompleter, Completable, begins_offer
+from chatrepl.terminal.folds import Folds
+from chatrepl.terminal.keyboard import Keyboard, as_text
+from chatrepl.terminal.keys import Aside, Submit, bindings, shown_mode
 
 _STYLE = Style.from_dict(
     {
         "prompt": "bold ansicyan",
         "bottom-toolbar": "noreverse ansibrightblack",
+        "auto-suggestion": "ansibrightblack",
         "completion-menu": "bg:default default",
         "completion-menu.completion.current": "reverse",
         "completion-menu.meta.completion": "bg:default ansibrightblack",
@@ -33,11 +40,12 @@ class History(FileHistory):
     """The lines of all conversations in a file that only its owner reads.
 
     A line that can't be kept (a full disk, a read-only folder) is no reason to stop: it stays
-    in this run's memory.
+    in this run's memory. Long texts are folded in memory, and whole in the file.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, folds: Folds) -> None:
         super().__init__(file)
+        self._folds = folds
         try:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(file, os.O_CREAT | os.O_APPEND, 0o600))
@@ -47,14 +55,15 @@ class History(FileHistory):
     def load_history_strings(self) -> Iterable[str]:
         """Read the file, newest line first."""
         try:
-            yield from super().load_history_strings()
+            yield from map(self._folds.fold, super().load_history_strings())
         except OSError:
             return
 
     def store_string(self, string: str) -> None:
         """Append a line."""
+        whole = self._folds.whole(string)
         try:
-            super().store_string(string.encode(errors="replace").decode())
+            super().store_string(whole.encode(errors="replace").decode())
         except OSError:
             return
 
@@ -74,6 +83,10 @@ def letting_keys_through() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
+_ESCAPE = 0.05
+"""Seconds after which Esc is that key, and not the beginning of another one's code."""
+
+
 class Stopped(Exception):  # noqa: N818 - no error
     """The prompt was stopped from elsewhere; `typed` is what stood in it."""
 
@@ -85,54 +98,84 @@ class Stopped(Exception):  # noqa: N818 - no error
 class Prompt:
     """Asks for a line; it can do so before there is a chat to ask for.
 
-    `is_stopped` says that it asks for none: who takes note of that sets it back.
+    `is_stopped` says that it asks for none: who takes note of that sets it back. `keyboard` is
+    to be held from the first line to the last.
     """
 
     def __init__(self, history: Path) -> None:
+        self.keyboard = Keyboard()
+        self.folds = Folds()
+        self.is_stopped = False
+        self.submit: Submit = "enter"
         self._completer = CommandCompleter(())
         self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
+        self._can_go_back: Callable[[str], bool] = lambda _line: False
         self._session: PromptSession[str] = PromptSession(
             multiline=True,
             prompt_continuation="  ",
-            key_bindings=bindings(),
+            key_bindings=bindings(lambda: self.submit, self.folds, self._may_go_back),
             completer=DynamicCompleter(lambda: self._completer),
-            complete_while_typing=True,
+            # Else six rows are kept free below every line.
+            complete_while_typing=Condition(lambda: begins_offer(self._before_cursor)),
+            auto_suggest=ThreadedAutoSuggest(AutoSuggestFromHistory()),
             enable_suspend=True,
-            history=History(history),
-            bottom_toolbar=lambda: self._toolbar(
-                self._session.default_buffer.text, self._session.output.get_size().columns
-            ),
+            history=ThreadedHistory(History(history, self.folds)),
+            bottom_toolbar=self._below,
             style=_STYLE,
             reserve_space_for_menu=6,
         )
-        self.is_stopped = False
+        self._session.app.ttimeoutlen = _ESCAPE
         self._typed_last = time.monotonic()
         self._session.app.key_processor.before_key_press += self._note_key
 
-    def equip(self, commands: Iterable[Completable], toolbar: Callable[[str, int], str]) -> None:
+    def equip(
+        self,
+        commands: Iterable[Completable],
+        toolbar: Callable[[str, int], str],
+        *,
+        size: Callable[[str], str],
+        can_go_back: Callable[[str], bool],
+    ) -> None:
         """Complete these commands from now on.
 
-        `toolbar` gives the text below the prompt: of the line, as wide as it is told.
+        `toolbar` gives the text below the prompt: of the line, as wide as it is told. `size` says
+        how much a folded text is, `can_go_back` whether Esc Esc has a meaning for a line.
         """
         self._completer = CommandCompleter(commands)
         self._toolbar = toolbar
+        self.folds.size = size
+        self._can_go_back = can_go_back
         self._soon(self._session.default_buffer.start_completion)  # of what is typed already
+
+    @property
+    def vi(self) -> bool:
+        """Whether the keys are those of vi, and not of emacs."""
+        return self._session.editing_mode == EditingMode.VI
+
+    @vi.setter
+    def vi(self, wanted: bool) -> None:
+        self._session.editing_mode = EditingMode.VI if wanted else EditingMode.EMACS
 
     def line(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str | None:
         """Wait for a line with something in it; None if the user leaves.
 
-        `on_shown` is called once the prompt is on the screen. Raises Stopped.
+        `on_shown` is called once the prompt is on the screen. Raises Stopped and Aside.
         """
         while True:
             try:
-                line = self._ask(default, on_shown=on_shown)
+                line = self._ask(self.folds.fold(default), on_shown=on_shown)
             except KeyboardInterrupt:
                 line = ""
             except EOFError:
                 return None
             if line.strip():
-                return line
+                return self.folds.whole(line)
             default, on_shown = "", None
+
+    def typed_ahead(self) -> str:
+        """Take what has been typed since the last line, as text."""
+        ahead = "".join(key.data for key in get_typeahead(self._session.input))
+        return as_text(ahead + self.keyboard.typed())
 
     def stop(self) -> None:
         """Take the prompt off the screen, from any thread: who waits for a line gets Stopped.
@@ -146,7 +189,7 @@ class Prompt:
             if app.future is None or app.future.done():
                 return  # the line has just been sent
             app.erase_when_done = True
-            app.exit(exception=Stopped(self._session.default_buffer.text))
+            app.exit(exception=Stopped(self.folds.whole(self._session.default_buffer.text)))
 
         self._soon(stop)
 
@@ -172,8 +215,38 @@ class Prompt:
         if is_dumb_terminal():
             # Such a prompt shows what is typed and nothing else; it shows its message, though.
             return self._session.prompt([("class:prompt", f"> {default}")], default=default)
-        with patch_stdout(raw=True):  # what another thread says meanwhile stands above the prompt
-            return self._session.prompt([("class:prompt", "> ")], default=default)
+        try:
+            with patch_stdout(raw=True):  # what another thread says stands above the prompt
+                return self._session.prompt([("class:prompt", "> ")], default=default)
+        except Aside as aside:
+            raise Aside(aside.wish, self.folds.whole(aside.typed)) from None
+        finally:
+            if self.keyboard.is_held:  # a text that is pasted meanwhile is one text
+                self._session.output.enable_bracketed_paste()
+                self._session.output.flush()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the keyboard, until no line is asked for any more."""
+        with self.keyboard.held():
+            try:
+                yield
+            finally:
+                if self.keyboard.is_held:
+                    self._session.output.disable_bracketed_paste()
+                    self._session.output.flush()
+
+    @property
+    def _before_cursor(self) -> str:
+        return self._session.default_buffer.document.text_before_cursor
+
+    def _may_go_back(self, line: str) -> bool:
+        return self._can_go_back(line)
+
+    def _below(self) -> str:
+        line = self.folds.whole(self._session.default_buffer.text)
+        mode = f" {words}" if (words := shown_mode(self._session.editing_mode)) else ""
+        return mode + self._toolbar(line, self._session.output.get_size().columns - len(mode))
 
     def choose(self, choices: Mapping[str, str]) -> str | None:
         """Let one of several letters be typed, each with its meaning; None if Ctrl-C is.

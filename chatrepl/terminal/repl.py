@@ -17,14 +17,17 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.commands import completables, find_command, read_command
+from chatrepl.terminal.editor import edit
 from chatrepl.terminal.gauge import Gauge
-from chatrepl.terminal.keys import unechoed
+from chatrepl.terminal.keyboard import as_text
+from chatrepl.terminal.keys import Aside, Submit
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn
 from chatrepl.terminal.prompt import Prompt, letting_keys_through
 from chatrepl.terminal.replies import open_block, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 from chatrepl.terminal.toolbar import toolbar
+from chatrepl.terminal.window_commands import message_numbers
 
 
 class Sessions(Protocol):
@@ -88,6 +91,14 @@ class Host(Protocol):
     def models(self) -> Iterable[tuple[str, str]]:
         """List models by name, each with a few words."""
 
+    @property
+    def vi(self) -> bool:
+        """Whether the keys of the prompt are those of vi at first."""
+
+    @property
+    def submit(self) -> Submit:
+        """The key that sends a message."""
+
     def personas(self) -> Iterable[tuple[str, str]]:
         """List the personas by name, each with the beginning of its system message."""
 
@@ -119,16 +130,20 @@ class Repl:
         self.host = host
         self.screen = screen
         self.prefill = ""
-        self._typed = ""  # while a reply stalled: it goes behind that
+        self._typed = ""  # ahead, and not to be sent as it is: it goes below that
         self.leaving = False
+        self._went_back_to = ""  # the earlier message that came to the prompt by Esc Esc
         self._answered = False  # whether something of a reply has come in this turn
         self._answer_first = answer_first
         self._chat: Chat | None = None
         self._loading = False  # whether that has been begun
         self._opening = threading.Lock()
-        self._prompt = prompt
+        self.prompt = prompt
         self._gauge = Gauge(prompt.refresh)
-        prompt.equip(completables(self), self._toolbar)
+        prompt.vi, prompt.submit = host.vi, host.submit
+        prompt.equip(
+            completables(self), self._toolbar, size=self._size, can_go_back=self._can_go_back
+        )
 
     @property
     def chat(self) -> Chat:
@@ -140,6 +155,10 @@ class Repl:
 
     def run(self, line: str = "") -> None:
         """Talk until the user leaves; `line` has been typed already."""
+        with self.prompt.held():
+            self._run(line)
+
+    def _run(self, line: str) -> None:
         if self._answer_first:
             self._guarded(self.retry, "")
         on_shown = None if self._loading or line else self.warm_up
@@ -148,14 +167,41 @@ class Repl:
         while not self.leaving:
             if line:
                 self._guarded(partial(self._do, line), line)
-            default = clean(self.prefill + self._typed.rstrip("\n"))
-            self.prefill = self._typed = ""
             if self.leaving:
                 return
-            typed = self._prompt.line(default, on_shown=on_shown)
+            default = clean("\n".join(filter(None, (self.prefill, self._typed.rstrip("\n")))))
+            self.prefill = self._typed = ""
+            try:
+                typed = self.prompt.line(default, on_shown=on_shown)
+            except Aside as aside:
+                self._guarded(partial(self._turn_aside, aside), "")
+                typed = ""
             if typed is None:
                 return
             line, on_shown = typed, None
+
+    def _turn_aside(self, aside: Aside) -> None:
+        """Do what was wanted instead of sending the line; the line is kept."""
+        self.prefill = aside.typed
+        if aside.wish == "edit":
+            with self.prompt.keyboard.released():
+                self.prefill = edit(aside.typed)
+        else:
+            earlier, _ = next(iter(message_numbers(self, "")))
+            find_command("edit").run(self, earlier)
+            self._went_back_to = self.prefill
+
+    def _can_go_back(self, line: str) -> bool:
+        """Whether Esc Esc goes to an earlier message: not from a line that it would lose."""
+        asked = self._chat is not None and any(e.prompt for e in self._chat.conversation.exchanges)
+        return asked and self.prompt.folds.whole(line) in {"", self._went_back_to}
+
+    def _size(self, text: str) -> str:
+        """Say how much a text is, in tokens if they can be counted at once."""
+        counter = self._chat.counter if self._chat is not None else None
+        if counter is None or not counter.loaded:
+            return f"{len(text):,} characters"
+        return f"{counter.about}{counter.text(text):,} tokens"
 
     def retry(self) -> None:
         """Ask the last user message again."""
@@ -220,9 +266,9 @@ class Repl:
             self.chat.provider.prepare()
             self.chat.ask_limits()
         with suppress(Exception):
-            self._prompt.wait_for_pause(_PAUSE)
+            self.prompt.wait_for_pause(_PAUSE)
             self.chat.counter.load()
-        self._prompt.refresh()
+        self.prompt.refresh()
 
     def turn(self, begin: Callable[[], Iterator[Event]], text: str, line: str) -> None:
         """Show a turn that says `text`; if the window is full and the user wants to be asked, ask.
@@ -233,7 +279,8 @@ class Repl:
             self._ask(begin, line)
         except WindowFullError as full:
             self.screen.notice(full.text)
-            choice = self._prompt.choose(_ROOM)
+            self._keep_typed()
+            choice = self.prompt.choose(_ROOM)
             self.prefill = "" if choice in {"n", "t", "s"} else line
             match choice:
                 case "n":
@@ -266,10 +313,11 @@ class Repl:
         outcome = Outcome()
         print()
         try:
-            with unechoed() as typed:
-                reply = reply_on(self.screen, plain=self.host.plain, before=before)
-                show_turn(events, reply, outcome, typed)
+            reply = reply_on(self.screen, plain=self.host.plain, before=before)
+            keyboard = self.prompt.keyboard
+            show_turn(events, reply, outcome, keyboard.typed if keyboard.is_held else None)
         except KeyboardInterrupt:
+            self._keep_typed()
             stopped = "asking again" if outcome.ask_again else "stopped"
             self.screen.notice(f"{stopped}; what came is kept" if outcome.text else stopped)
         else:
@@ -277,7 +325,7 @@ class Repl:
             if words:
                 self.screen.notice(words)
         finally:
-            self._typed += clean(outcome.typed)
+            self._typed += as_text(outcome.typed)
             if outcome.text:
                 self._answered = True
                 self._say_place(self.chat.tree, self.chat.conversation.head)
@@ -300,6 +348,8 @@ class Repl:
         self._answered = False
         try:
             act()
+            if self.prompt.keyboard.has_kept:
+                self._keep_typed()
         except ChatreplError as error:
             self.screen.error(error)
             if self._answered:
@@ -316,8 +366,13 @@ class Repl:
             if self._chat is not None:
                 with suppress(KeyboardInterrupt):  # what is not written now will be later
                     self._chat.keep()
+        self._keep_typed()
         if not self._answered:
             self.prefill = self.prefill or line
+
+    def _keep_typed(self) -> None:
+        """Keep what was typed ahead off the wires: it was typed for another course of things."""
+        self._typed += self.prompt.typed_ahead()
 
     def _toolbar(self, line: str, width: int) -> str:
         chat = self._chat

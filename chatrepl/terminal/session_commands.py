@@ -185,7 +185,7 @@ def _beginning(text: str) -> str:
     return line if len(line) <= 30 else line[:29] + "…"
 
 
-def session_names(repl: "Repl") -> Iterable[tuple[str, str]]:
+def session_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
     """List the newest sessions for completion."""
     now = datetime.now(UTC)
     from chatrepl.terminal.sessions import ago  # noqa: PLC0415 - imports rich
@@ -194,6 +194,6 @@ def session_names(repl: "Repl") -> Iterable[tuple[str, str]]:
         yield each.id, f"{clean(each.title)[:50]}, {ago(each.updated, now)}"
 
 
-def branch_numbers(repl: "Repl") -> Iterable[tuple[str, str]]:
+def branch_numbers(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
     """List the branches for completion."""
     return [(number, clean(words)) for number, _, words in _branches(repl)]

@@ -1,5 +1,6 @@
 """The slash commands about the window: what is sent and what is not, and what it costs."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from chatrepl.chat import previewing
@@ -106,6 +107,19 @@ def members(repl: "Repl", exchange: int) -> str:
     if first == last:
         return f"message {first}"
     return f"messages {first} {'and' if last == first + 1 else 'to'} {last}"
+
+
+def message_numbers(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
+    """List the user's messages for completion, the newest first."""
+    talk = repl.chat.conversation
+    number = len(talk.preamble)
+    found: list[tuple[str, str]] = []
+    for exchange in talk.exchanges:
+        if exchange.prompt is not None:
+            words = " ".join(clean(exchange.prompt.content[:200]).split())
+            found.append((str(number + 1), words[:50]))
+        number += len(exchange.messages)
+    return reversed(found)
 
 
 def pin(repl: "Repl", argument: str) -> None:

@@ -43,7 +43,7 @@ def said(server: Loopback) -> list[list[tuple[str, str]]]:
 
 
 def test_help_lists_every_command_and_key(home: Path, server: Loopback) -> None:
-    with talk(home, server, lines=40) as terminal:
+    with talk(home, server, lines=60) as terminal:
         command(terminal, "/help", "Ctrl-D")
         rows = [re.split(r" {2,}", line.strip()) for line in terminal.screen.split("\n")]
         for each in COMMANDS:

@@ -441,8 +441,6 @@ def test_what_was_typed_before_the_question_is_no_answer_and_not_lost(
         wait_for_question(terminal)
         terminal.say("t")
         terminal.wait_for("Noted 1.")
-        terminal.wait_for_prompt()
-        terminal.key("up")
         wait_for_line_back(terminal, "something typed ahead")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from chatrepl.errors import SettingsError
 from chatrepl.terminal import keys
-from chatrepl.terminal.commands import COMMANDS, Command, find_command, read_command
+from chatrepl.terminal.commands import COMMANDS, Command, find_command, free_text, read_command
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -60,10 +60,9 @@ def test_a_command_has_a_line_of_help(command: Command) -> None:
 
 
 @each_command
-def test_a_command_completes_what_can_be_named_and_nothing_else(command: Command) -> None:
-    nameable = {"[NAME]", "[COMMAND]", "[HOW]", "ID|TEXT"}
-    named = command.argument in nameable or command.name == "branch"
-    assert (command.values is not None) == named
+def test_it_is_decided_what_a_command_completes(command: Command) -> None:
+    assert (command.values is not None) == bool(command.argument)
+    assert (command.values is free_text) == (command.argument.strip("[]") == "TEXT")
 
 
 @each_command
@@ -86,7 +85,8 @@ def test_the_issues_commands_are_there() -> None:
     first = "help system persona model clear tokens retry undo quit"
     window = "context pin unpin drop overflow"
     sessions = "sessions resume search title new fork edit branch redo continue export"
-    issues = f"{first} {window} {sessions}".split()
+    prompt = "vi"
+    issues = f"{first} {window} {sessions} {prompt}".split()
     assert {command.name for command in COMMANDS} == set(issues)
 
 

@@ -7,7 +7,7 @@ from prompt_toolkit.document import Document
 from chatrepl.terminal.completion import CommandCompleter, Completable, Offer, offers
 
 COMMANDS = [
-    Completable("model", "show or switch", lambda: [("gpt-4", "8,192"), ("GPT-5", "big")]),
+    Completable("model", "show or switch", lambda _: [("gpt-4", "8,192"), ("GPT-5", "big")]),
     Completable("more", "more of it", None),
     Completable("quit", "leave", None),
 ]
@@ -24,7 +24,7 @@ COMMANDS = [
         ("/model ", ["gpt-4", "GPT-5"]),
         ("/model gp", ["gpt-4", "GPT-5"]),
         ("/Model gpt-5", ["GPT-5"]),
-        ("/model pt", []),
+        ("/model pt", ["gpt-4", "GPT-5"]),
         ("/model gpt-4 and", []),
         ("/more ", []),
         ("/mo ", []),
@@ -56,7 +56,7 @@ def test_an_offer_replaces_what_was_typed_of_it_and_has_its_help(line: str, offe
 def test_values_are_asked_for_only_when_an_argument_is_typed() -> None:
     asked = []
 
-    def values() -> list[tuple[str, str]]:
+    def values(_: str) -> list[tuple[str, str]]:
         asked.append(1)
         return []
 
