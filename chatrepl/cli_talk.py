@@ -15,6 +15,7 @@ from chatrepl.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from chatrepl.app import App
+    from chatrepl.terminal.keys import Aside
     from chatrepl.terminal.prompt import Prompt
     from chatrepl.terminal.repl import Repl
 
@@ -111,7 +112,7 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
 
     prompt = Prompt(Paths.from_environment().history)
     opening = _Opening(read, screen, prompt)
-    line: str | None = None
+    line: str | Aside | None = None
     with prompt.held():
         try:
             line, typed = _first_line(prompt, opening)
@@ -125,14 +126,16 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
                 repl.run(line)
 
 
-def _first_line(prompt: "Prompt", opening: "_Opening") -> tuple[str | None, str]:
+def _first_line(prompt: "Prompt", opening: "_Opening") -> "tuple[str | Aside | None, str]":
     """Give the first line, None if the user leaves; and what is typed so far of the next one."""
+    from chatrepl.terminal.keys import Aside  # noqa: PLC0415 - see `talk`
     from chatrepl.terminal.prompt import Stopped  # noqa: PLC0415
 
-    line: str | None = ""
+    line: str | Aside | None = ""
     while True:
         try:
-            line = prompt.line(line or "", on_shown=opening.begin)
+            shown = line.typed if isinstance(line, Aside) else line or ""
+            line = prompt.line(shown, on_shown=opening.begin)
             if line is not None:
                 opening.wait()
         except Stopped as stopped:

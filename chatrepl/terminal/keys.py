@@ -1,6 +1,7 @@
 """The keys of the prompt."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from prompt_toolkit.application import get_app
@@ -13,6 +14,7 @@ from prompt_toolkit.filters import (
     vi_navigation_mode,
 )
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding.vi_state import InputMode
 
 from chatrepl.terminal.folds import Folds
 from chatrepl.terminal.keyboard import as_text
@@ -33,16 +35,15 @@ Submit = Literal["enter", "alt-enter"]
 """The key that sends a message; the other one makes a new line."""
 
 
-class Aside(Exception):  # noqa: N818 - no error
+@dataclass(frozen=True, slots=True)
+class Aside:
     """Something else is wanted than to send the line, in which `typed` stands.
 
     `wish` is "edit" (in an editor) or "back" (to an earlier message).
     """
 
-    def __init__(self, wish: Literal["edit", "back"], typed: str) -> None:
-        super().__init__(wish)
-        self.wish = wish
-        self.typed = typed
+    wish: Literal["edit", "back"]
+    typed: str
 
 
 def bindings(
@@ -111,11 +112,18 @@ def _bind_asides(keys: KeyBindings, can_go_back: Callable[[str], bool]) -> None:
 def _leave(event: KeyPressEvent, wish: Literal["edit", "back"]) -> None:
     """Take the prompt off the screen: what is wanted comes in its place."""
     event.app.erase_when_done = True
-    event.app.exit(exception=Aside(wish, event.current_buffer.text))
+    event.app.exit(result=Aside(wish, event.current_buffer.text))
+
+
+_MODES = {
+    InputMode.INSERT: "vi insert",
+    InputMode.INSERT_MULTIPLE: "vi insert",
+    InputMode.NAVIGATION: "vi normal",
+    InputMode.REPLACE: "vi replace",
+    InputMode.REPLACE_SINGLE: "vi replace",
+}
 
 
 def shown_mode(mode: EditingMode) -> str:
-    """Say in which mode of vi the keys are; emacs has none."""
-    if mode != EditingMode.VI:
-        return ""
-    return str(get_app().vi_state.input_mode.value).removeprefix("vi-")
+    """Say in which mode the keys of vi are; those of emacs have none."""
+    return _MODES[get_app().vi_state.input_mode] if mode == EditingMode.VI else ""

@@ -12,7 +12,7 @@ from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ThreadedAutoSugg
 from prompt_toolkit.completion import DynamicCompleter
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.history import FileHistory, ThreadedHistory
+from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import get_typeahead
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
@@ -110,7 +110,7 @@ class Prompt:
         self._completer = CommandCompleter(())
         self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
         self._can_go_back: Callable[[str], bool] = lambda _line: False
-        self._session: PromptSession[str] = PromptSession(
+        self._session: PromptSession[str | Aside] = PromptSession(
             multiline=True,
             prompt_continuation="  ",
             key_bindings=bindings(lambda: self.submit, self.folds, self._may_go_back),
@@ -119,7 +119,7 @@ class Prompt:
             complete_while_typing=Condition(lambda: begins_offer(self._before_cursor)),
             auto_suggest=ThreadedAutoSuggest(AutoSuggestFromHistory()),
             enable_suspend=True,
-            history=ThreadedHistory(History(history, self.folds)),
+            history=History(history, self.folds),
             bottom_toolbar=self._below,
             style=_STYLE,
             reserve_space_for_menu=6,
@@ -156,10 +156,12 @@ class Prompt:
     def vi(self, wanted: bool) -> None:
         self._session.editing_mode = EditingMode.VI if wanted else EditingMode.EMACS
 
-    def line(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str | None:
-        """Wait for a line with something in it; None if the user leaves.
+    def line(
+        self, default: str = "", *, on_shown: Callable[[], None] | None = None
+    ) -> str | Aside | None:
+        """Wait for a line with something in it, or another wish; None if the user leaves.
 
-        `on_shown` is called once the prompt is on the screen. Raises Stopped and Aside.
+        `on_shown` is called once the prompt is on the screen. Raises Stopped.
         """
         while True:
             try:
@@ -168,6 +170,8 @@ class Prompt:
                 line = ""
             except EOFError:
                 return None
+            if isinstance(line, Aside):
+                return Aside(line.wish, self.folds.whole(line.typed))
             if line.strip():
                 return self.folds.whole(line)
             default, on_shown = "", None
@@ -193,8 +197,8 @@ class Prompt:
 
         self._soon(stop)
 
-    def _ask(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str:
-        """Wait for a line and give it as it was typed.
+    def _ask(self, default: str = "", *, on_shown: Callable[[], None] | None = None) -> str | Aside:
+        """Wait for a line and give it as it was typed, or what is wanted instead.
 
         `on_shown` is called once the prompt is on the screen. Raises KeyboardInterrupt for
         Ctrl-C and EOFError for Ctrl-D on an empty line.
@@ -218,8 +222,6 @@ class Prompt:
         try:
             with patch_stdout(raw=True):  # what another thread says stands above the prompt
                 return self._session.prompt([("class:prompt", "> ")], default=default)
-        except Aside as aside:
-            raise Aside(aside.wish, self.folds.whole(aside.typed)) from None
         finally:
             if self.keyboard.is_held:  # a text that is pasted meanwhile is one text
                 self._session.output.enable_bracketed_paste()
@@ -245,7 +247,7 @@ class Prompt:
 
     def _below(self) -> str:
         line = self.folds.whole(self._session.default_buffer.text)
-        mode = f" {words}" if (words := shown_mode(self._session.editing_mode)) else ""
+        mode = f" {words} ·" if (words := shown_mode(self._session.editing_mode)) else ""
         return mode + self._toolbar(line, self._session.output.get_size().columns - len(mode))
 
     def choose(self, choices: Mapping[str, str]) -> str | None:

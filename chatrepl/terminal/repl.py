@@ -153,29 +153,27 @@ class Repl:
                 self._chat = self.host.open_chat()
             return self._chat
 
-    def run(self, line: str = "") -> None:
-        """Talk until the user leaves; `line` has been typed already."""
+    def run(self, line: str | Aside = "") -> None:
+        """Talk until the user leaves; `line` has been typed already, or is what was wanted."""
         with self.prompt.held():
             self._run(line)
 
-    def _run(self, line: str) -> None:
+    def _run(self, line: str | Aside) -> None:
         if self._answer_first:
             self._guarded(self.retry, "")
         on_shown = None if self._loading or line else self.warm_up
         if line and not self._loading:
             self.warm_up()
         while not self.leaving:
-            if line:
+            if isinstance(line, Aside):
+                self._guarded(partial(self._turn_aside, line), "")
+            elif line:
                 self._guarded(partial(self._do, line), line)
             if self.leaving:
                 return
             default = clean("\n".join(filter(None, (self.prefill, self._typed.rstrip("\n")))))
             self.prefill = self._typed = ""
-            try:
-                typed = self.prompt.line(default, on_shown=on_shown)
-            except Aside as aside:
-                self._guarded(partial(self._turn_aside, aside), "")
-                typed = ""
+            typed = self.prompt.line(default, on_shown=on_shown)
             if typed is None:
                 return
             line, on_shown = typed, None

@@ -101,7 +101,10 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.close(force=True)
+        try:
+            self.process.close(force=True)
+        except pexpect.ExceptionPexpect:  # it gives a killed process a tenth of a second to end
+            os.waitpid(self.process.pid, 0)
 
     def type(self, text: str) -> None:
         """Type as a person does; a long text needs `paste`."""
