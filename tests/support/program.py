@@ -104,6 +104,7 @@ class Terminal:
         try:
             self.process.close(force=True)
         except pexpect.ExceptionPexpect:  # it gives a killed process a tenth of a second to end
+            assert self.process.pid is not None
             os.waitpid(self.process.pid, 0)
 
     def type(self, text: str) -> None:
