@@ -158,8 +158,16 @@ def test_the_chat_completes_models_that_the_server_offers(home: Path, offering: 
     with talk(home, offering) as terminal:
         terminal.type("/model p")
         terminal.wait_until(lambda: any("/v1/models" in a.path for a in offering.asked), "a look")
-        terminal.read(0.5)
-        terminal.type("ri")
-        terminal.wait_for("131,072 tokens")
+        terminal.type("r")
+
+        def is_offered() -> bool:
+            """Type on: what is offered is what the server has told by then."""
+            terminal.type("i")
+            terminal.read(0.3)
+            found = "131,072 tokens" in terminal.screen
+            terminal.type("" if found else "\x7f")
+            return found
+
+        terminal.wait_until(is_offered, "the server's model")
         terminal.key("tab")
         terminal.wait_for("/model priced-1")
