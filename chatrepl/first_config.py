@@ -157,5 +157,5 @@ def _aside(file: Path) -> Path | None:
 
 
 def _quoted(text: str) -> str:
-    """Quote a text for TOML, whose strings are JSON's but for the DEL character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Quote a printable text for TOML: its strings are then JSON's."""
+    return json.dumps(text, ensure_ascii=False)
