@@ -26,6 +26,10 @@ from chatrepl.terminal.screen import Screen
 
 _OF_A_SERVER = ("key", "proxy", "tls", "endpoint", "model", "clock")
 _ON_THIS_MACHINE = "is not needed: the model runs on this machine"
+_FIXES = {
+    "config": "Mend that file or remove it, or name another with --config.",
+    "provider": "Change that setting.",
+}
 _REINSTALL = "Install chatrepl anew: python -m pip install --force-reinstall chatrepl-terminal"
 
 
@@ -114,7 +118,7 @@ class Doctor:
             origin = f"the first in {self._sources.file_path}"
         elif not origin and settings.kind == "embedded" and not settings.model:
             origin = "nothing else is set up"
-        yield ok("provider", settings.provider, origin or "by what the environment has")
+        yield ok("provider", settings.provider, origin or "by the variables that are set")
 
     def _check_server(self) -> Iterator[Finding]:
         settings, connector = self._settings, self._connector
@@ -198,7 +202,7 @@ def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
     try:
         yield from check()
     except ChatreplError as error:
-        yield wrong(name, error)
+        yield wrong(name, error, error.hint or _FIXES.get(name, ""))
     except Exception as error:  # noqa: BLE001 - whatever is broken, the doctor has to say it
         text = f"This could not be checked: {type(error).__name__}: {error}"
         yield wrong(name, ChatreplError(text, "Please report this."))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatrepl.cli_options import HELP_NAMES, new_app
-from chatrepl.errors import ChatreplError, SettingsError
+from chatrepl.errors import AuthenticationError, ChatreplError, SettingsError
 from chatrepl.paths import Paths, expanded
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
@@ -89,6 +89,8 @@ class _Init:
                 self._try(answers)
                 break
             except ChatreplError as error:
+                if answers.key and isinstance(error, AuthenticationError):
+                    error.hint = "Was the key typed whole, and is it for this server?"
                 Screen().error(error)
                 status = error.status
             if not self._goes_back():

@@ -174,8 +174,7 @@ class _Server:
 
     def _tls(self) -> Finding:
         origin = next(
-            (name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if self.environment.get(name)),
-            "default",
+            (name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if self.environment.get(name)), ""
         )
         if self.probed.part == "tls":
             return wrong("tls", self._error, _tls_fix(self._error), origin)

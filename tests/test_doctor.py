@@ -425,6 +425,7 @@ def test_the_embedded_model_is_run(home_with_model: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
+        ("\udcff", "config", ["can't be read", "remove it"]),
         ('modle = "m"', "config", ["line 1", "'modle'", "'model'"]),
         ("= 1", "config", ["not valid TOML"]),
         ('provider = "opnai"', "provider", ["'opnai'", "'openai'"]),
@@ -436,7 +437,7 @@ def test_a_bad_config_file_is_told_and_the_rest_checked(
     home: Path, text: str, name: str, words: list[str]
 ) -> None:
     config = home / "c.toml"
-    config.write_text(text)
+    config.write_text(text, errors="surrogateescape")
     found = Patient(home, config=config).findings()
     assert_wrong(found, name, 2, *words)
     assert found["endpoint"].state == "skipped"

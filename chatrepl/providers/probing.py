@@ -37,7 +37,7 @@ Part = Literal["proxy", "tls", "endpoint", "key", "api-version", "model"]
 """What may be at fault on the way to a reply."""
 
 _KNOCK = 5.0  # seconds for a proxy to take the connection
-_PATIENCE = 30.0  # seconds for a reply of one token
+_PATIENCE = 30.0  # seconds of silence before a reply of one token
 
 # Azure names its api-versions in a 400: "API version not supported", "Model o1 is enabled only for
 # api versions 2024-12-01-preview and later". A 404 "Resource not found" is a version, too, that
@@ -65,10 +65,13 @@ class Probed:
 def probe(provider: OpenAIProvider, card: ModelCard) -> Probed:
     """Ask for the list of models; where that does not tell, for a reply of one token."""
     ahead: list[float | None] = []
+    endpoint = provider.endpoint
     provider.endpoint = replace(
-        provider.endpoint, heard=lambda headers: ahead.append(_seconds_ahead(headers))
+        endpoint,
+        timeout=min(_PATIENCE, endpoint.timeout),
+        heard=lambda headers: ahead.append(_seconds_ahead(headers)),
     )
-    patient = WaitingProvider(provider, _PATIENCE, server=provider.endpoint.server)
+    patient = WaitingProvider(provider, _PATIENCE, server=endpoint.server)
     asked, served = "", None
     error: ChatreplError | None = None
     part: Part | None = None

@@ -1,6 +1,8 @@
 """Asking questions before there is a chat: at a terminal with completion, else line by line."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from chatrepl.errors import SettingsError
@@ -23,7 +25,7 @@ class Questions:
     def say(self, *lines: str) -> None:
         """Say something between two questions."""
         for line in lines:
-            sys.stderr.write(clean(line) + "\n")
+            sys.stderr.write(_folded(clean(line)) + "\n")
         sys.stderr.flush()
 
     def ask(  # noqa: PLR0913 - each is what some question needs
@@ -82,3 +84,11 @@ class Questions:
             return prompt(shown, is_password=secret, completer=completer)
         except EOFError:
             raise KeyboardInterrupt from None
+
+
+def _folded(line: str) -> str:
+    """Fold a line between words at a terminal; what is in a list keeps its distance."""
+    if not sys.stderr.isatty():
+        return line
+    width, indent = shutil.get_terminal_size().columns, " " * 5 if line.startswith(" ") else ""
+    return textwrap.fill(line, max(20, width), subsequent_indent=indent, break_on_hyphens=False)
