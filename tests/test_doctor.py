@@ -24,7 +24,7 @@ from chatrepl.providers import smollm2
 from chatrepl.settings import Flags
 from chatrepl.terminal.screen import Screen
 from tests.support.asking import dead_url, self_signed, wire
-from tests.support.loopback import Loopback, Reply, fails
+from tests.support.loopback import Loopback, Reply, fails, says
 from tests.support.program import COMMAND, Terminal, environment, run
 from tests.support.store import desk
 
@@ -220,6 +220,15 @@ def test_nobody_at_the_address(home: Path) -> None:
     assert found["clock"].state == "skipped"
 
 
+def test_a_key_that_is_a_part_of_the_address_is_not_shown(home: Path, server: Loopback) -> None:
+    config = home / "c.toml"
+    url = f"{server.root}/{KEY}/v1"
+    config.write_text(f'[providers.mine]\nbase_url = "{url}"\napi_key_env = "MINE"\n')
+    server.then(fails(404, "no list"), says("Yes."))
+    found = Patient(home, Flags(model="x"), config).findings(MINE=KEY)
+    assert found["endpoint"].text == f"{server.root}/[hidden]/v1"
+
+
 def test_a_quota_that_is_used_up(home: Path, server: Loopback) -> None:
     server.tells["/v1/models"] = fails(429, "No more.", code="insufficient_quota")
     assert_wrong(at(home, server).findings(), "endpoint", 4, "Check plan and billing.")
@@ -336,10 +345,9 @@ def test_a_clock_that_is_far_off(home: Path, server: Loopback, hours: float, wor
 # This machine.
 
 
-def corrupt(file: Path) -> None:
-    """Overwrite the middle of a file."""
-    data = file.read_bytes()
-    file.write_bytes(data[:4096] + b"\xff" * (len(data) - 8192) + data[-4096:])
+def corrupt(file: Path, filler: bytes) -> None:
+    """Overwrite the last pages of a file: its beginning is as it was."""
+    file.write_bytes(file.read_bytes()[:-16_384] + filler * 16_384)
 
 
 def test_the_database_is_read_and_left_as_it_is(home: Path, offering: Loopback) -> None:
@@ -353,17 +361,17 @@ def test_the_database_is_read_and_left_as_it_is(home: Path, offering: Loopback) 
     assert {path: path.read_bytes() for path in patient.paths.data.iterdir()} == before
 
 
-@pytest.mark.parametrize("damage", ["no database", "a broken page"])
-def test_a_corrupted_database(home: Path, offering: Loopback, damage: str) -> None:
+@pytest.mark.parametrize("filler", [b"", b"\xff", b"\0"], ids=["no database", "ones", "zeros"])
+def test_a_corrupted_database(home: Path, offering: Loopback, filler: bytes) -> None:
     patient = at(home, offering)
     file = patient.paths.sessions
     with desk(file) as opened:
         for _ in range(20):
             opened.say("Hello " * 200)
-    if damage == "no database":
-        file.write_text("This is no database, and never was one. " * 200)
+    if filler:
+        corrupt(file, filler)
     else:
-        corrupt(file)
+        file.write_text("This is no database, and never was one. " * 200)
     before = file.read_bytes()
     found = patient.findings()
     assert_wrong(found, "database", 1, str(file), "is damaged", "sets it aside", ".recover")
