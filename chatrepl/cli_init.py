@@ -135,11 +135,13 @@ class _Init:
         from chatrepl.chat.messages import Message  # noqa: PLC0415
         from chatrepl.chat.ports import Request  # noqa: PLC0415
         from chatrepl.connecting import card_of  # noqa: PLC0415
+        from chatrepl.providers.smollm2 import SYSTEM  # noqa: PLC0415
 
         with self._connected(answers) as (connector, settings):
             self.questions.say("", f"Asking {answers.model} for a word …")
             provider = connector.connect(settings)
-            hello = (Message("user", "Say hello in one word."),)
+            system = [Message("system", SYSTEM)] if settings.kind == "embedded" else []
+            hello = (*system, Message("user", "Hello"))
             events = provider.stream(Request(card_of(settings), hello, _LITTLE))
             said = "".join(event.text for event in events if isinstance(event, TextDelta))
         words = " ".join(clean(said).split())

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "cli_doctor": {"checks", "cli_options", "paths", "settings", "terminal"},
     "cli_init": {
         *("chat", "cli_options", "connecting", "errors", "first_answers", "first_config"),
-        *("paths", "settings", "store", "terminal"),
+        *("paths", "providers", "settings", "store", "terminal"),
     },
     "findings": {"errors"},
     "checks": {*ROOMS, "connecting", "errors", "findings", "paths", "server_checks", "settings"},
