@@ -22,6 +22,7 @@ from chatrepl.config import Submit
 from chatrepl.connecting import Connector, card_of, model_name
 from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
+from chatrepl.greeting import greeting
 from chatrepl.offers import Offers, catalogue
 from chatrepl.paths import Paths, expanded
 from chatrepl.providers import smollm2
@@ -44,7 +45,8 @@ class App:
 
     `load` is the file of --load, `resume` the session of --resume, or "" for the last one;
     `conversation` is how the talk begins, `saved` the session that it goes on with. `verbose`
-    shows every request. `close` ends whatever was started.
+    shows every request; `first` says that nobody has been here before. `close` ends whatever was
+    started.
     """
 
     sources: Sources
@@ -53,6 +55,7 @@ class App:
     load: Path | None = None
     resume: str | None = None
     verbose: bool = False
+    first: bool = False
     settings: Settings = field(init=False)
     conversation: Conversation = field(init=False)
     saved: Saved | None = None
@@ -225,11 +228,11 @@ class App:
         self._connector.patient = interactive
         chosen = {"provider", "model"} & self.settings.origins.keys()
         chosen |= self.sources.file.providers.keys()
-        if self.settings.kind == "embedded" and not chosen:
-            self.screen.notice(
-                f"No key is set: {smollm2.NAME} answers, on this machine. It is a very small "
-                "model; OPENAI_API_KEY or a config file brings a better one."
-            )
+        is_chosen = self.settings.kind != "embedded" or bool(chosen)
+        is_first = self.first and self.sources.file_path is None
+        who = (self.model, self.settings.provider)
+        for line in greeting(*who, self.paths, chosen=is_chosen, first=is_first):
+            self.screen.notice(line)
         self._provider = self._connector.connect(self.settings)
 
     def open_chat(self) -> Chat:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from chatrepl import __version__, cli_key, cli_sessions
-from chatrepl.cli_options import HELP_NAMES, Config, Json, new_app
+from chatrepl import __version__, cli_doctor, cli_init, cli_key, cli_sessions
+from chatrepl.cli_options import HELP_NAMES, BaseUrl, Config, Json, ProviderName, new_app
 from chatrepl.cli_talk import Wanted, opened, running
 from chatrepl.errors import SettingsError
 from chatrepl.terminal.screen import Screen, print_json
@@ -41,6 +41,8 @@ Commands (as the first word):
   models [TEXT]    list the models that the provider offers
   sessions         list the saved conversations; search, show, rename, rm, export
   key set|rm|list  keep the key of a provider in the system keyring
+  init             ask three questions and write a config file
+  doctor           check key, server, network and files, and say what to mend
 A prompt that begins with a command's name needs -- before it:
   chatrepl -- models of the atom
 """
@@ -48,12 +50,18 @@ A prompt that begins with a command's name needs -- before it:
 EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + PLACES
 
 
-RESERVED = ("personas", "usage", "init", "doctor")
+RESERVED = ("personas", "usage")
 """First words that will be subcommands: a prompt that begins with one needs `--` before it."""
 
 _app = new_app()
 _models_app = new_app()
-_COMMANDS = {"models": _models_app, "sessions": cli_sessions.app, "key": cli_key.app}
+_COMMANDS = {
+    "models": _models_app,
+    "sessions": cli_sessions.app,
+    "key": cli_key.app,
+    "init": cli_init.app,
+    "doctor": cli_doctor.app,
+}
 
 
 def read(argv: list[str]) -> Wanted | int:
@@ -105,16 +113,6 @@ def _tokens(number: int | None) -> int | None:
     return number
 
 
-_Provider = Annotated[
-    str | None,
-    typer.Option(
-        "--provider", metavar="NAME", help="openai, azure, embedded, or one of the config file."
-    ),
-]
-_BaseUrl = Annotated[
-    str | None,
-    typer.Option("--base-url", metavar="URL", help="Where an OpenAI-compatible API is."),
-]
 _Verbose = Annotated[
     bool, typer.Option("--verbose", help="Show every request on standard error, less the secrets.")
 ]
@@ -123,8 +121,8 @@ _Verbose = Annotated[
 @_models_app.command(context_settings=HELP_NAMES)
 def models(  # noqa: PLR0913, PLR0917 - the options of the command
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What the names must hold.")] = "",
-    provider: _Provider = None,
-    base_url: _BaseUrl = None,
+    provider: ProviderName = None,
+    base_url: BaseUrl = None,
     config: Config = None,
     as_json: Json = False,
     verbose: _Verbose = False,
@@ -170,8 +168,8 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
             "-m", "--model", metavar="NAME", help="Model, or provider/model, or a GGUF file."
         ),
     ] = None,
-    provider: _Provider = None,
-    base_url: _BaseUrl = None,
+    provider: ProviderName = None,
+    base_url: BaseUrl = None,
     max_tokens: Annotated[
         int | None,
         typer.Option(

@@ -83,6 +83,8 @@ def _keys() -> "Keys":
 
 def _typed_key(provider: str) -> str:
     """Read a key, from a terminal without showing it. Raises SettingsError if it can be none."""
+    from chatrepl.store.keys import checked_key  # noqa: PLC0415 - see `_keys`
+
     if sys.stdin.isatty():
         try:
             typed = getpass.getpass(f"Key of {provider} (it is not shown): ")
@@ -93,6 +95,4 @@ def _typed_key(provider: str) -> str:
     typed = typed.strip()
     if not typed:
         raise SettingsError("The key is empty: nothing was kept.")
-    if not typed.isascii() or not typed.isprintable() or " " in typed:
-        raise SettingsError("That can't be a key, it has odd characters: nothing was kept.")
-    return typed
+    return checked_key(typed)

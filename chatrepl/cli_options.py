@@ -11,6 +11,16 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Config file to read instead of the usual one."),
 ]
+ProviderName = Annotated[
+    str | None,
+    typer.Option(
+        "--provider", metavar="NAME", help="openai, azure, embedded, or one of the config file."
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Where an OpenAI-compatible API is."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

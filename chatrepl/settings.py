@@ -142,7 +142,7 @@ class Sources:
         if not (chosen.get("model") or "").isprintable():
             raise SettingsError(f"The model name ({origins['model']}) is no text that can be sent.")
         name = chosen.pop("provider", None) or self._usual_provider(chosen.get("model"), flags)
-        server = self._server(name, flags, origins.get("provider", "default"))
+        server = self._server(name, flags, origins)
         return Settings(
             provider=name,
             server=server,
@@ -198,28 +198,33 @@ class Sources:
             return "openai"
         return "embedded" if model is None else "openai"
 
-    def _server(self, name: str, flags: Flags, origin: str) -> ProviderTable:
+    def _server(self, name: str, flags: Flags, origins: dict[str, str]) -> ProviderTable:
         """Complete the chosen provider's table from the environment and the flags."""
-        table = named(name, self.providers, "provider", origin)
+        table = named(name, self.providers, "provider", origins.get("provider", "default"))
         if table.kind == "embedded" and (flags.base_url or table.base_url):
             where = "--base-url" if flags.base_url else f"[providers.{name}]"
             text = f"The embedded model is not asked at a base_url ({where})."
             raise SettingsError(text, "Leave out base_url, or name another provider.")
         has = self.environment.get
         changes: dict[str, Any] = {}
+        variables: dict[str, tuple[str, ...]] = {"base_url": (), "api_version": ()}
         if name == "openai":
-            changes["base_url"] = has("OPENAI_BASE_URL") or has("OPENAI_API_BASE")
+            variables["base_url"] = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
         elif name == "azure":
             old = self._is_old_azure
-            changes["base_url"] = has("AZURE_OPENAI_ENDPOINT") or (
-                (has("OPENAI_API_BASE") or has("OPENAI_BASE_URL")) if old else None
-            )
-            changes["api_version"] = has("OPENAI_API_VERSION")
+            older = ("OPENAI_API_BASE", "OPENAI_BASE_URL") if old else ()
+            variables["base_url"] = ("AZURE_OPENAI_ENDPOINT", *older)
+            variables["api_version"] = ("OPENAI_API_VERSION",)
             usual = table.api_key_env == BUILT_IN["azure"].api_key_env
             if old and usual and not has("AZURE_OPENAI_API_KEY") and has("OPENAI_API_KEY"):
                 changes["api_key_env"] = "OPENAI_API_KEY"
-        changes["base_url"] = flags.base_url or changes.get("base_url")
-        changes = {key: value for key, value in changes.items() if value}
+        for key, names in variables.items():
+            if variable := next(filter(has, names), None):
+                changes[key], origins[key] = has(variable), variable
+            elif getattr(table, key):
+                origins[key] = str(self.file_path)
+        if flags.base_url:
+            changes["base_url"], origins["base_url"] = flags.base_url, "--base-url"
         server = msgspec.structs.replace(table, **changes)
         check_url(server.base_url, f"provider {name}")
         return server

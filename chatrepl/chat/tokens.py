@@ -65,17 +65,27 @@ def load_encoding(name: str) -> "tiktoken.Encoding | None":
         return _loaded[name]
 
 
-def _build_encoding(name: str) -> "tiktoken.Encoding | None":
+def is_sound(name: str) -> bool:
+    """Whether a packaged vocabulary is there and whole; it is not loaded for that."""
+    return _file_of(name) is not None
+
+
+def _file_of(name: str) -> bytes | None:
+    """Read a packaged vocabulary; None if its file is damaged."""
     from importlib import resources  # noqa: PLC0415 - not needed to start
 
-    import tiktoken  # noqa: PLC0415
-
-    sha256, pattern = _VOCABULARIES[name]
     try:
         data = (resources.files("chatrepl.data") / f"{name}.tiktoken").read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() != sha256:
+    return data if hashlib.sha256(data).hexdigest() == _VOCABULARIES[name][0] else None
+
+
+def _build_encoding(name: str) -> "tiktoken.Encoding | None":
+    import tiktoken  # noqa: PLC0415 - not needed to start
+
+    data, pattern = _file_of(name), _VOCABULARIES[name][1]
+    if data is None:
         return None
     pairs = (line.split() for line in data.splitlines())
     ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}

@@ -17,7 +17,7 @@ DEFAULT_API_VERSION = "2024-10-21"
 
 _MODEL_HINT = (
     "Check the deployment's name (-m, or deployments in the config file), AZURE_OPENAI_ENDPOINT "
-    "and OPENAI_API_VERSION."
+    "and OPENAI_API_VERSION; chatrepl doctor tells which it is."
 )
 
 

@@ -36,7 +36,8 @@ class Endpoint:
 
     `api_key` is NO_KEY for a server without keys, `base_url` None for OpenAI itself. `key_hint`
     says where the key is set, `model_hint` what to do when the server does not know the model.
-    `timeout` is how many seconds the server may be silent. `log` is shown every request.
+    `timeout` is how many seconds the server may be silent. `log` is shown every request, `heard`
+    is told the headers of every answer.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Endpoint:
     timeout: float = 120.0
     model_hint: str = f"Set another model (-m, or /model). {CHECK_URL}"
     log: Callable[[str], None] | None = None
+    heard: Callable[[Mapping[str, str]], object] | None = None
 
     @property
     def has_key(self) -> bool:
@@ -75,7 +77,7 @@ class Endpoint:
         They are the key, the headers whose names look like one, and what stands before the host
         in `base_url`, or in any other URL.
         """
-        text = _USERINFO.sub(f"{_HIDDEN}@", text)
+        text = without_userinfo(text)
         for form in sorted(set(self._secret_forms()), key=len, reverse=True):
             pattern = re.escape(form)
             if len(form) < _SHORT:
@@ -109,6 +111,15 @@ class Endpoint:
             yield from (secret, quote(secret, safe=""), quote(secret), _base64(secret))
             for pair in (f"{user}:{secret}", f"{secret}:", f":{secret}"):
                 yield _base64(pair)
+
+
+def without_userinfo(text: str) -> str:
+    """Take the names and passwords out of the URLs in a text.
+
+    >>> without_userinfo("http://me:secret@proxy:3128")
+    'http://[hidden]@proxy:3128'
+    """
+    return _USERINFO.sub(f"{_HIDDEN}@", text)
 
 
 def is_secret_name(name: str) -> bool:

@@ -148,7 +148,7 @@ def _words(body: object, endpoint: Endpoint) -> str:
 def _unconnected(server: str, why: str) -> ConnectionFailedError:
     return ConnectionFailedError(
         f"No connection to {server}: {why}.",
-        "Check the network, base_url and the proxy variables (HTTPS_PROXY, NO_PROXY).",
+        "Check network, base_url and proxy (HTTPS_PROXY, NO_PROXY), or run: chatrepl doctor",
     )
 
 

@@ -13,10 +13,17 @@ _LONGEST = 2_000
 
 
 def hooks_for(endpoint: Endpoint) -> dict[str, list[Callable[..., None]]]:
-    """Give the HTTP client's hooks that show everything to the endpoint's log, if it has one."""
-    log = endpoint.log
+    """Give the HTTP client's hooks: for the endpoint's log, and for who is told the headers."""
+    log, heard = endpoint.log, endpoint.heard
+    hooks: dict[str, list[Callable[..., None]]] = {"request": [], "response": []}
+    if heard is not None:
+
+        def hear(response: httpx2.Response) -> None:
+            heard(response.headers)
+
+        hooks["response"].append(hear)
     if log is None:
-        return {}
+        return hooks
 
     def leaving(request: httpx2.Request) -> None:
         log(endpoint.hide(_request(request, endpoint.hide)))
@@ -24,7 +31,9 @@ def hooks_for(endpoint: Endpoint) -> dict[str, list[Callable[..., None]]]:
     def come(response: httpx2.Response) -> None:
         log(endpoint.hide(f"← {response.status_code} {response.reason_phrase}".rstrip()))
 
-    return {"request": [leaving], "response": [come]}
+    hooks["request"].append(leaving)
+    hooks["response"].append(come)
+    return hooks
 
 
 def _request(request: httpx2.Request, hide: Callable[[str], str]) -> str:

@@ -56,6 +56,15 @@ def is_fetched(folder: Path) -> bool:
     return path.is_file() and path.stat().st_size == _GGUF_BYTES
 
 
+def is_sound(folder: Path) -> bool:
+    """Whether the file that is there is the model, byte for byte; this reads all of it."""
+    try:
+        with model_file(folder).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == _GGUF_SHA256
+    except OSError:
+        return False
+
+
 def fetch(folder: Path, progress: Progress) -> Path:
     """Download the model into the data directory, check it and give its path.
 

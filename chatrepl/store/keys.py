@@ -17,6 +17,13 @@ SERVICE = "chatrepl"
 """What the keyring files the keys under; the user name there is the provider's name."""
 
 
+def checked_key(typed: str) -> str:
+    """Give a key as it is to be kept. Raises SettingsError if it can be none."""
+    if not typed.isascii() or not typed.isprintable() or " " in typed:
+        raise SettingsError("That can't be a key, it has odd characters: nothing was kept.")
+    return typed
+
+
 class Keys:
     """The keys that the package keyring keeps.
 

@@ -212,7 +212,9 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
             if not reply.status:
                 self._reset()
                 return
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
+            if "date" not in reply.headers:
+                self.send_header("date", self.date_time_string())
             if reply.body is not None:
                 data = (
                     reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -72,8 +73,19 @@ def run(
     )
 
 
+def been_here(home: Path) -> None:
+    """Leave what a first run leaves: who has been here is not greeted again."""
+    file = home / "chatrepl" / "data" / "history"
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(0o600)
+
+
 class Terminal:
-    """The program in a pseudo-terminal, and the screen that a person would see."""
+    """The program in a pseudo-terminal, and the screen that a person would see.
+
+    `first` says that it is somebody's who has never been here.
+    """
 
     command: ClassVar[list[str]] = COMMAND
 
@@ -84,7 +96,10 @@ class Terminal:
         env: Mapping[str, str] | None = None,
         columns: int = 80,
         lines: int = 24,
+        first: bool = False,
     ) -> None:
+        if not first:
+            been_here(home)
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""

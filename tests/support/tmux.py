@@ -12,7 +12,7 @@ from typing import Self
 
 import pytest
 
-from tests.support.program import COMMAND, environment
+from tests.support.program import COMMAND, been_here, environment
 
 _SETTINGS = """
 set -g history-limit 20000
@@ -27,6 +27,7 @@ class Tmux:
     def __init__(self, *arguments: str, home: Path, columns: int = 80, lines: int = 24) -> None:
         if shutil.which("tmux") is None:
             pytest.skip("tmux is not installed")
+        been_here(home)
         self._folder = tempfile.TemporaryDirectory()  # a socket's path must be short
         settings = Path(self._folder.name) / "tmux.conf"
         settings.write_text(_SETTINGS)
