@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder
 from chatrepl.chat.sessions import Saved
+from chatrepl.chat.trimming import check_images
 from chatrepl.chat.turn import Chat
 from chatrepl.config import Submit
 from chatrepl.connecting import Connector, card_of, model_name
@@ -44,7 +46,8 @@ class App:
 
     `load` is the file of --load, `resume` the session of --resume, or "" for the last one;
     `conversation` is how the talk begins, `saved` the session that it goes on with. `verbose`
-    shows every request. `close` ends whatever was started.
+    shows every request. `files` are those of --file, and `attached` what was read of them.
+    `close` ends whatever was started.
     """
 
     sources: Sources
@@ -53,6 +56,8 @@ class App:
     load: Path | None = None
     resume: str | None = None
     verbose: bool = False
+    files: Sequence[str] = ()
+    attached: tuple[Attachment, ...] = field(init=False)
     settings: Settings = field(init=False)
     conversation: Conversation = field(init=False)
     saved: Saved | None = None
@@ -73,13 +78,17 @@ class App:
         self._connector = Connector(self.sources, self.paths, self.screen, keys, closing, log)
         self._database = Database(self.paths.sessions, self.screen.notice)
         self._stack.callback(self._database.close)
-        self._loaded = from_messages(load_messages(self.load)) if self.load else Conversation()
+        self._loaded = self._load(self.load) if self.load else Conversation()
         if self.resume is not None:
             self.saved = self._find(self.resume)
             self._loaded = self.saved.conversation
             self._choose_model_of(self.saved)
         self.settings = self.sources.resolve()
         self.conversation = self._begin(self.settings)
+        self.attached = self.attach(self.files) if self.files else ()
+        if self.attached:  # before a model is fetched that can't see them
+            said = Message("user", "", attachments=self.attached)
+            check_images([said], card_of(self.settings))
 
     def close(self) -> None:
         """Keep what was learnt, close connections and the database, end child processes."""
@@ -90,6 +99,29 @@ class App:
     def sessions(self) -> Sessions:
         """The saved sessions."""
         return Sessions(self._database)
+
+    def attach(self, names: Iterable[str]) -> tuple[Attachment, ...]:
+        """Read what is to be attached, and say what is to be known of it. Raises SettingsError."""
+        from chatrepl.attaching import attach  # noqa: PLC0415 - most messages have nothing
+
+        found = attach(names)
+        for notice in found.notices:
+            self.screen.notice(notice)
+        return found.attachments
+
+    def mentioned(self, line: str, known: Collection[str]) -> tuple[str, list[str]]:
+        """Find the files that a line names after an @. Raises SettingsError."""
+        if "@" not in line:
+            return line, []
+        from chatrepl.attaching import mentioned  # noqa: PLC0415 - most lines name none
+
+        return mentioned(line, known)
+
+    def _load(self, file: Path) -> Conversation:
+        """Read the conversation of --load. Raises SettingsError."""
+        from chatrepl.reading import read_image  # noqa: PLC0415 - rarely needed
+
+        return from_messages(load_messages(file, read_image))
 
     def _find(self, name: str) -> Saved:
         """Read the session that a person means; "" is the last one. Raises ChatreplError."""

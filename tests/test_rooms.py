@@ -29,7 +29,13 @@ MAY_IMPORT = {
     "settings": {"config", "errors", "paths"},
     "crash": {"errors"},
     "fetch": {"errors", "paths", "providers", "terminal"},
-    "app": {*ROOMS, "config", "connecting", "crash", "errors", "offers", "paths", "settings"},
+    "app": {
+        *ROOMS,
+        *("attaching", "config", "connecting", "crash", "errors", "offers", "paths"),
+        *("reading", "settings"),
+    },
+    "attaching": {"chat", "errors", "paths", "reading"},
+    "reading": {"chat", "errors"},
     "offers": {"chat", "connecting", "errors", "providers", "settings"},
     "connecting": {*ROOMS, "config", "errors", "paths", "settings"},
     "cli": {"app", "cli_chat", "cli_talk", "crash", "errors", "paths", "terminal"},
@@ -65,6 +71,9 @@ HOMES = {
     "genai_prices": (("chat.catalogue",), True),
     "xllamacpp": (("providers",), True),
     "keyring": (("store",), True),
+    "charset_normalizer": (("reading",), True),
+    "imagesize": (("reading",), True),
+    "pathspec": (("attaching",), True),
 }
 
 # The rules of a chat touch no files, network, terminal, process or clock.

@@ -111,12 +111,11 @@ def _code(text: str, language: str, _attributes: str) -> str:
     return f'<pre class="code"{label}>\n{shown}</pre>'
 
 
-def _rendered(section: Section, parser: _Parser) -> str:
+def _rendered(text: str, parser: _Parser, *, flows: bool) -> str:
     """Render a text, or show its source where it nests deeper than the parser follows."""
-    # A person's line break is meant; a model's paragraph flows.
-    env = {"flows": section.role == "assistant"}
+    env = {"flows": flows}
     try:
-        tokens = parser.parse(section.text, env)
+        tokens = parser.parse(text, env)
         if all(token.level < _DEEPEST - 1 for token in tokens):
             for token in tokens:
                 if token.type in {"heading_open", "heading_close"}:
@@ -124,7 +123,14 @@ def _rendered(section: Section, parser: _Parser) -> str:
             return str(parser.renderer.render(tokens, parser.options, env))
     except RecursionError:
         pass
-    return _code(section.text, "", "")
+    return _code(text, "", "")
+
+
+def _whole(section: Section, parser: _Parser) -> str:
+    """Render what was said and what was attached, each for itself."""
+    # A person's line break is meant; a model's paragraph flows.
+    said = _rendered(section.text, parser, flows=section.role == "assistant")
+    return said + _rendered(section.attached, parser, flows=True)
 
 
 def page(title: str, about: str, sections: Sequence[Section]) -> str:
@@ -137,7 +143,7 @@ def page(title: str, about: str, sections: Sequence[Section]) -> str:
     style = _STYLE % {"light": "\n".join(light), "dark": "\n".join(dark)}
     articles = "".join(
         f'<article class="{section.role}">\n<h2>{escape(section.heading)}</h2>\n'
-        f'<div class="text" dir="auto" lang="">\n{_rendered(section, parser)}</div>\n'
+        f'<div class="text" dir="auto" lang="">\n{_whole(section, parser)}</div>\n'
         + (f'<p class="cut">{escape(section.cut)}</p>\n' if section.cut else "")
         + "</article>\n"
         for section in sections
