@@ -26,7 +26,6 @@ SETTINGS = frozenset(
     {
         *("-s", "--system", "-p", "--persona", "-m", "--model", "--provider", "--base-url"),
         *("--max-tokens", "--temperature", "--context-window", "--overflow", "--config"),
-        *("-f", "--file"),
     }
 )
 """Options with a value that do."""
