@@ -32,14 +32,19 @@ def file(repl: "Repl", argument: str) -> None:
         repl.attached = attachments
     if not repl.attached:
         repl.screen.notice("nothing is attached; /file PATH does it, or @PATH in a message")
+        return
     for line in listed(repl.chat, repl.attached):
         repl.screen.notice(f"for the next message: {line}")
 
 
 def compose(repl: "Repl", text: str) -> Message:
-    """Make a message of what was typed, and say what is attached to it. Raises ChatreplError."""
-    known = [each.name for each in repl.attached]
-    text, names = repl.host.mentioned(text, known)
+    """Make a message of what was typed, and say what is attached to it. Raises ChatreplError.
+
+    A long text that was pasted names no files: who wrote it need not be who sends it.
+    """
+    known, folds = [each.name for each in repl.attached], repl.prompt.folds
+    text, names = repl.host.mentioned(folds.folded(text), known)
+    text = folds.whole(text)
     attachments = merged(repl.attached, repl.host.attach(names)) if names else repl.attached
     announce(repl.chat, attachments, repl.screen.notice)
     return Message("user", text, attachments=attachments)
@@ -49,15 +54,14 @@ def announce(
     chat: "Chat", attachments: tuple[Attachment, ...], say: Callable[[str], object]
 ) -> None:
     """Say what is attached with its tokens, before it leaves. Raises what `check_room` does."""
-    check_room(chat, attachments)
-    for line in listed(chat, attachments):
-        say(f"attached {line}")
+    if attachments:  # else nothing needs to be counted, and no vocabulary loaded for that
+        check_room(chat, attachments)
+        for line in listed(chat, attachments):
+            say(f"attached {line}")
 
 
 def check_room(chat: "Chat", attachments: tuple[Attachment, ...]) -> None:
     """Raise PromptTooLongError for what can't fit, SettingsError for what the model can't see."""
-    if not attachments:
-        return
     chat.ask_limits()
     check_images([Message("user", "", attachments=attachments)], chat.card)
     tokens = tokens_of(chat, attachments)

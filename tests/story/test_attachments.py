@@ -47,6 +47,16 @@ def test_what_is_attached_goes_with_a_message_and_comes_back_with_it(
         assert text["text"].startswith(f"{line}\n\nAttached as data;")
         assert "three\n</file-" in text["text"]
         assert image["type"] == "image_url"
+        # What a pasted text names is not attached.
+        terminal.paste("@~/notes.txt\n" * 50)
+        terminal.wait_for("[pasted 50 lines")
+        terminal.key("enter")
+        terminal.wait_for("Heard 3.")
+        terminal.wait_for_prompt()
+        assert server.requests[2].said[-1] == ("user", "@~/notes.txt\n" * 50)
+        terminal.say("/undo")
+        terminal.wait_for("one exchange back")
+        clear(terminal)
         command(terminal, "/context", "[attached")
         command(terminal, "/context 3", "[~/shot.png, 800 × 600]")
         # It comes back with its message, and goes again with that.
@@ -56,9 +66,9 @@ def test_what_is_attached_goes_with_a_message_and_comes_back_with_it(
         command(terminal, "/file", "for the next message: ~/shot.png, 800 × 600, 7")
         command(terminal, "/redo", "forward again")
         command(terminal, "/file", "nothing is attached;")
-        say_and_hear(terminal, "Thanks", "Heard 3.")
-        assert server.requests[2].said[-1] == ("user", "Thanks")
-        assert server.requests[2].body["messages"][2] == server.requests[1].body["messages"][-1]
+        say_and_hear(terminal, "Thanks", "Heard 4.")
+        assert server.requests[3].said[-1] == ("user", "Thanks")
+        assert server.requests[3].body["messages"][2] == server.requests[1].body["messages"][-1]
     (home / "shot.png").unlink()
     with talk(home, server, "-c", model="gpt-4o") as terminal:
         command(terminal, "/export ~/talk.md", "written to")
@@ -66,8 +76,8 @@ def test_what_is_attached_goes_with_a_message_and_comes_back_with_it(
         terminal.say("/edit 3")
         terminal.wait_for(f"> {line}")
         terminal.key("enter")  # the file is gone, and the message has it all the same
-        terminal.wait_for("Heard 4.")
-        assert server.requests[3].body["messages"][-1]["content"][1] == image
+        terminal.wait_for("Heard 5.")
+        assert server.requests[4].body["messages"][-1]["content"][1] == image
 
 
 def test_what_was_attached_to_a_message_that_failed_goes_again(

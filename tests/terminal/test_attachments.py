@@ -26,8 +26,14 @@ def test_each_is_said_with_its_tokens_before_it_leaves() -> None:
     assert said[0].startswith("attached shot.png, 1,800 × 2,400, 77")
     assert said[1].startswith("attached two lines.txt, ")
     assert all(line.endswith(" tokens") for line in said)
-    announce(chat_of("gpt-4o"), (), said.append)
-    assert len(said) == 2
+
+
+def test_nothing_is_counted_where_nothing_is_attached() -> None:
+    said: list[str] = []
+    chat = chat_of("gpt-4o")
+    announce(chat, (), said.append)
+    assert said == []
+    assert not chat.counter.loaded
 
 
 def test_an_estimate_is_marked() -> None:
