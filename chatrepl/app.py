@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from chatrepl import attaching
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
@@ -29,6 +30,7 @@ from chatrepl.paths import Paths, expanded
 from chatrepl.providers import smollm2
 from chatrepl.providers.endpoint import host_of
 from chatrepl.providers.scripted import ScriptedProvider
+from chatrepl.reading import read_image
 from chatrepl.settings import Settings, Sources
 from chatrepl.store.calibrations import Calibrations
 from chatrepl.store.database import Database
@@ -78,7 +80,8 @@ class App:
         self._connector = Connector(self.sources, self.paths, self.screen, keys, closing, log)
         self._database = Database(self.paths.sessions, self.screen.notice)
         self._stack.callback(self._database.close)
-        self._loaded = self._load(self.load) if self.load else Conversation()
+        loaded = load_messages(self.load, read_image) if self.load else ()
+        self._loaded = from_messages(loaded)
         if self.resume is not None:
             self.saved = self._find(self.resume)
             self._loaded = self.saved.conversation
@@ -102,26 +105,11 @@ class App:
 
     def attach(self, names: Iterable[str]) -> tuple[Attachment, ...]:
         """Read what is to be attached, and say what is to be known of it. Raises SettingsError."""
-        from chatrepl.attaching import attach  # noqa: PLC0415 - most messages have nothing
-
-        found = attach(names)
-        for notice in found.notices:
-            self.screen.notice(notice)
-        return found.attachments
+        return attaching.attach(names, self.screen.notice)
 
     def mentioned(self, line: str, known: Collection[str]) -> tuple[str, list[str]]:
         """Find the files that a line names after an @. Raises SettingsError."""
-        if "@" not in line:
-            return line, []
-        from chatrepl.attaching import mentioned  # noqa: PLC0415 - most lines name none
-
-        return mentioned(line, known)
-
-    def _load(self, file: Path) -> Conversation:
-        """Read the conversation of --load. Raises SettingsError."""
-        from chatrepl.reading import read_image  # noqa: PLC0415 - rarely needed
-
-        return from_messages(load_messages(file, read_image))
+        return attaching.mentioned(line, known)
 
     def _find(self, name: str) -> Saved:
         """Read the session that a person means; "" is the last one. Raises ChatreplError."""

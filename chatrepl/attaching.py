@@ -8,7 +8,6 @@ import glob
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from mimetypes import MimeTypes
 from pathlib import Path
@@ -25,43 +24,38 @@ MOST_BYTES = 50_000_000
 _SHOWN = 3  # names, of what is left out
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """What was read; `notices` say what is to be known of it."""
-
-    attachments: tuple[Attachment, ...] = ()
-    notices: tuple[str, ...] = ()
+Say = Callable[[str], object]
+"""Is told what is to be known of something that was read."""
 
 
-def attach(names: Iterable[str]) -> Attached:
+def attach(names: Iterable[str], say: Say) -> tuple[Attachment, ...]:
     """Read files, folders and patterns such as src/**/*.py; ~ is the home folder.
 
     Raises SettingsError: there is no such file, it is neither text nor image, or too large.
     """
     found: tuple[Attachment, ...] = ()
-    notices: list[str] = []
     for name in names:
         if not name.strip():
             raise SettingsError("A file without a name can't be attached.", "Check -f and /file.")
         path = expanded(name)
         if path.is_dir():
-            more = _read_all(name, _walk(path), notices)
+            more = _read_all(name, _walk(path), say)
         elif glob.has_magic(name) and not _exists(path):
-            more = _read_all(name, _matches(path), notices)
+            more = _read_all(name, _matches(path), say)
         else:
-            more = (read_attachment(path, _shown(path, name), notices.append),)
+            more = (read_attachment(path, _shown(path, name), say),)
         found = merged(found, more)
         _check_amount(found)
-    return Attached(found, tuple(notices))
+    return found
 
 
-def _read_all(name: str, paths: Iterator[Path], notices: list[str]) -> tuple[Attachment, ...]:
+def _read_all(name: str, paths: Iterator[Path], say: Say) -> tuple[Attachment, ...]:
     """Read what a folder or a pattern brings; what can't be is left out, and that is said."""
     found: list[Attachment] = []
     left_out: list[str] = []
     for path in paths:
         try:
-            found.append(read_attachment(path, _shown(path, name), notices.append))
+            found.append(read_attachment(path, _shown(path, name), say))
         except SettingsError as error:
             left_out.append(error.text.rstrip("."))
         _check_amount(found)
@@ -74,7 +68,7 @@ def _read_all(name: str, paths: Iterator[Path], notices: list[str]) -> tuple[Att
         raise SettingsError(text, hint)
     if left_out:
         others = f"; and {len(left_out) - _SHOWN:,} more" if len(left_out) > _SHOWN else ""
-        notices.append(f"not attached: {'; '.join(left_out[:_SHOWN])}{others}")
+        say(f"not attached: {'; '.join(left_out[:_SHOWN])}{others}")
     return tuple(found)
 
 

@@ -75,10 +75,14 @@ class AttachedImage:
         """What is said of the image in the text of its message."""
         return f"<image name={_quoted(self.name)}/>\n" if self.name else ""
 
+    @property
+    def url(self) -> str:
+        """The whole image as an address."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
+
     def as_openai(self) -> dict[str, object]:
         """Give the image as a part of the API's JSON object."""
-        url = f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
-        return {"type": "image_url", "image_url": {"url": url, "detail": self.detail}}
+        return {"type": "image_url", "image_url": {"url": self.url, "detail": self.detail}}
 
 
 Attachment = AttachedText | AttachedImage

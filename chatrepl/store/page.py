@@ -1,8 +1,8 @@
 """A conversation as one HTML page.
 
-It holds no script and loads nothing, and what was said in it is inert: markup becomes text, a
-link leads to http, https or mailto and shows where, an image is a link. The policy in its head
-would stop whatever came through all the same.
+It holds no script and loads nothing, for attached images are in it, and what was said in it is
+inert: markup becomes text, a link leads to http, https or mailto and shows where, an image of the
+text is a link. The policy in its head would stop whatever came through all the same.
 """
 
 import re
@@ -18,7 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from chatrepl.store.sections import UNSAFE, Section
+from chatrepl.store.sections import UNSAFE, Section, one_line
 
 _DEEPEST = 100
 _LONGEST_CODE = 100_000  # characters; some of Pygments' lexers take quadratic time
@@ -130,7 +130,12 @@ def _whole(section: Section, parser: _Parser) -> str:
     """Render what was said and what was attached, each for itself."""
     # A person's line break is meant; a model's paragraph flows.
     said = _rendered(section.text, parser, flows=section.role == "assistant")
-    return said + _rendered(section.attached, parser, flows=True)
+    images = "".join(
+        f'<p><img alt="{escape(one_line(each.name))}" width="{each.width}" height="{each.height}" '
+        f'src="{escape(each.url)}"></p>\n'
+        for each in section.images
+    )
+    return said + _rendered(section.attached, parser, flows=True) + images
 
 
 def page(title: str, about: str, sections: Sequence[Section]) -> str:
@@ -149,6 +154,7 @@ def page(title: str, about: str, sections: Sequence[Section]) -> str:
         for section in sections
     )
     html = _PAGE.format(
+        policy=_POLICY.format("img-src data:; " if any(s.images for s in sections) else ""),
         title=escape(title),
         about=f'<p class="about">{escape(about)}</p>' if about else "",
         style=style,
@@ -157,12 +163,14 @@ def page(title: str, about: str, sections: Sequence[Section]) -> str:
     return UNSAFE.sub("\ufffd", html)  # once more: the parser has decoded entities
 
 
+_POLICY = "default-src 'none'; {}style-src 'unsafe-inline'"
+
 _PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
@@ -232,6 +240,7 @@ pre.code[data-language]::before {
   margin-bottom: .4rem; color: var(--dim); font: .75rem/1.4 system-ui, sans-serif;
 }
 .wide { overflow-x: auto; }
+img { max-width: 100%%; height: auto; }
 table { border-collapse: collapse; overflow-wrap: normal; }
 th, td {
   padding: .3rem .7rem; border: 1px solid var(--line); text-align: start; vertical-align: top;

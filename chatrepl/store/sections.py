@@ -25,7 +25,7 @@ _CUTS = {
 class Section:
     """A message as a reader sees it: `cut` is what to say of a reply that was cut off.
 
-    `attached` is what was attached, as Markdown, or nothing.
+    `attached` is what was attached, as Markdown, or nothing; `images` are those that it names.
     """
 
     role: str
@@ -33,6 +33,7 @@ class Section:
     text: str
     cut: str
     attached: str = ""
+    images: tuple[AttachedImage, ...] = ()
 
 
 def sections_of(conversation: Conversation) -> Iterator[Section]:
@@ -50,7 +51,7 @@ def _section(message: Message, cut: str) -> Section:
     if message.name:
         heading += f" ({one_line(message.name)})"
     attached = "\n\n".join(map(_as_markdown, message.attachments))
-    return Section(message.role, heading, safe(message.content), cut, attached)
+    return Section(message.role, heading, safe(message.content), cut, attached, message.images)
 
 
 def _as_markdown(attachment: Attachment) -> str:

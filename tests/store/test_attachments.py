@@ -109,12 +109,15 @@ def test_markdown_shows_a_text_in_a_fence_that_it_can_not_leave() -> None:
     )
 
 
-def test_a_page_shows_the_text_as_code_and_loads_no_image() -> None:
+def test_a_page_shows_the_text_as_code_and_has_the_image_in_it() -> None:
     html = export(talk(), "html", title="t")
     assert "<code>notes.txt</code>" in html
     assert "two ```` three" in html
     assert "<code>shot.png</code>, 8 × 6 pixels" in html
-    assert "<img" not in html
+    assert f'<img alt="shot.png" width="8" height="6" src="{SHOT.url}">' in html
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
+    without = export(Conversation().asking(Message("user", "Hi")), "html", title="t")
+    assert "img-src" not in without
 
 
 def test_a_name_can_not_break_out_of_an_export() -> None:
@@ -122,6 +125,9 @@ def test_a_name_can_not_break_out_of_an_export() -> None:
     said = Conversation().asking(Message("user", "Hi", attachments=(named,)))
     assert "Attached: `'](http://evil) # <b>\ufffd`\n\n```\nx" in export(said, "md", title="t")
     assert "<b>" not in export(said, "html", title="t")
+    image = AttachedImage('" onerror="evil()', "image/png", b"", 1, 1)
+    said = Conversation().asking(Message("user", "Hi", attachments=(image,)))
+    assert 'alt="&quot; onerror=&quot;evil()"' in export(said, "html", title="t")
 
 
 # Files to load.
