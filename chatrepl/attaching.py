@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
-from mimetypes import MimeTypes
 from pathlib import Path
 
 from chatrepl.chat.attachments import AttachedImage, Attachment, merged
@@ -215,6 +214,8 @@ def _looks_like_a_path(name: str) -> bool:
 @cache
 def _suffixes() -> set[str]:
     """Give the endings that Python itself knows a type for; of @app.get it knows none."""
+    from mimetypes import MimeTypes  # noqa: PLC0415 - not needed to start
+
     return _MORE_SUFFIXES.union(MimeTypes().types_map[True])
 
 
