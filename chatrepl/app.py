@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -11,12 +11,15 @@ from typing import Any
 
 import msgspec
 
+from chatrepl import attaching
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder
 from chatrepl.chat.sessions import Saved
+from chatrepl.chat.trimming import check_images
 from chatrepl.chat.turn import Chat
 from chatrepl.config import Submit
 from chatrepl.connecting import Connector, card_of, model_name
@@ -28,6 +31,7 @@ from chatrepl.paths import Paths, expanded
 from chatrepl.providers import smollm2
 from chatrepl.providers.endpoint import host_of
 from chatrepl.providers.scripted import ScriptedProvider
+from chatrepl.reading import read_image
 from chatrepl.settings import Settings, Sources
 from chatrepl.store.calibrations import Calibrations
 from chatrepl.store.database import Database
@@ -45,8 +49,8 @@ class App:
 
     `load` is the file of --load, `resume` the session of --resume, or "" for the last one;
     `conversation` is how the talk begins, `saved` the session that it goes on with. `verbose`
-    shows every request; `first` says that nobody has been here before. `close` ends whatever was
-    started.
+    shows every request; `first` says that nobody has been here before. `files` are those of
+    --file, and `attached` what was read of them. `close` ends whatever was started.
     """
 
     sources: Sources
@@ -56,6 +60,8 @@ class App:
     resume: str | None = None
     verbose: bool = False
     first: bool = False
+    files: Sequence[str] = ()
+    attached: tuple[Attachment, ...] = field(init=False)
     settings: Settings = field(init=False)
     conversation: Conversation = field(init=False)
     saved: Saved | None = None
@@ -76,13 +82,18 @@ class App:
         self._connector = Connector(self.sources, self.paths, self.screen, keys, closing, log)
         self._database = Database(self.paths.sessions, self.screen.notice)
         self._stack.callback(self._database.close)
-        self._loaded = from_messages(load_messages(self.load)) if self.load else Conversation()
+        loaded = load_messages(self.load, read_image) if self.load else ()
+        self._loaded = from_messages(loaded)
         if self.resume is not None:
             self.saved = self._find(self.resume)
             self._loaded = self.saved.conversation
             self._choose_model_of(self.saved)
         self.settings = self.sources.resolve()
         self.conversation = self._begin(self.settings)
+        self.attached = self.attach(self.files) if self.files else ()
+        if self.attached:  # before a model is fetched that can't see them
+            said = Message("user", "", attachments=self.attached)
+            check_images([said], card_of(self.settings))
 
     def close(self) -> None:
         """Keep what was learnt, close connections and the database, end child processes."""
@@ -93,6 +104,14 @@ class App:
     def sessions(self) -> Sessions:
         """The saved sessions."""
         return Sessions(self._database)
+
+    def attach(self, names: Iterable[str]) -> tuple[Attachment, ...]:
+        """Read what is to be attached, and say what is to be known of it. Raises SettingsError."""
+        return attaching.attach(names, self.screen.notice)
+
+    def mentioned(self, line: str, known: Collection[str]) -> tuple[str, list[str]]:
+        """Find the files that a line names after an @. Raises SettingsError."""
+        return attaching.mentioned(line, known)
 
     def _find(self, name: str) -> Saved:
         """Read the session that a person means; "" is the last one. Raises ChatreplError."""

@@ -7,7 +7,7 @@ import select
 import signal
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatrepl.cli_talk import Wanted, is_talk, opened, running, talk, talk_at_once
 from chatrepl.errors import ChatreplError, SettingsError
@@ -127,9 +127,11 @@ def _answer(app: "App", wanted: Wanted) -> int:
     if not (text or "").strip():
         if wanted.prompt is not None or not app.is_unanswered:
             raise SettingsError("The prompt is empty: nothing was sent.")
+        if app.attached:
+            raise SettingsError("--file needs a prompt that the files go with: nothing was sent.")
         text = None
+    how: dict[str, Any] = {"as_json": wanted.as_json, "attachments": app.attached}
     if wanted.dry_run:
-        return oneshot.dry_run(app.open_chat(), text, app.screen, as_json=wanted.as_json)
+        return oneshot.dry_run(app.open_chat(), text, app.screen, **how)
     app.ready()
-    plain = app.settings.plain
-    return oneshot.answer(app.open_chat(), text, app.screen, plain=plain, as_json=wanted.as_json)
+    return oneshot.answer(app.open_chat(), text, app.screen, plain=app.settings.plain, **how)

@@ -199,6 +199,15 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
             help="When the window is full: trim, ask or summarize.",
         ),
     ] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f",
+            "--file",
+            metavar="PATH",
+            help="Attach a file, a folder or a pattern to the message; may be repeated.",
+        ),
+    ] = None,
     load: Annotated[
         Path | None,
         typer.Option("--load", metavar="FILE", help="Begin with the messages of a JSON file."),
@@ -260,4 +269,5 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         as_json=as_json,
         dry_run=dry_run,
         verbose=verbose,
+        files=tuple(files or ()),
     )

@@ -43,6 +43,7 @@ class Wanted(NamedTuple):
     as_json: bool = False
     dry_run: bool = False
     verbose: bool = False
+    files: tuple[str, ...] = ()
 
 
 def opened(wanted: Wanted, screen: Screen) -> "App":
@@ -53,7 +54,7 @@ def opened(wanted: Wanted, screen: Screen) -> "App":
     paths = Paths.from_environment()
     given = {name: value for name, value in wanted.flags.items() if value is not None}
     sources = read_sources(Flags(**given), wanted.config, os.environ, paths)
-    app = App(sources, paths, screen, wanted.load, wanted.resume, wanted.verbose)
+    app = App(sources, paths, screen, wanted.load, wanted.resume, wanted.verbose, wanted.files)
     if app.exposure:
         screen.notice(app.exposure)
     return app
@@ -223,4 +224,10 @@ class _Opening:
 def _repl(app: "App", screen: Screen, prompt: "Prompt") -> "Repl":
     from chatrepl.terminal.repl import Repl  # noqa: PLC0415 - imports what a chat is made of
 
-    return Repl(app, screen, prompt, answer_first=app.is_unanswered)
+    repl = Repl(app, screen, prompt, answer_first=app.is_unanswered)
+    if app.attached:
+        from chatrepl.terminal.attachments import waiting  # noqa: PLC0415 - see above
+
+        repl.attached = app.attached
+        screen.notice(waiting(repl.attached))
+    return repl

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -213,7 +214,7 @@ def card_named(settings: Settings, name: str, context_window: int | None = None)
     window = context_window or table.context_window
     if settings.kind == "embedded":
         window = window or DEFAULT_WINDOW
-    return card_for(
+    card = card_for(
         name,
         local=is_nearby(settings.server.base_url),
         context_window=window,
@@ -222,6 +223,8 @@ def card_named(settings: Settings, name: str, context_window: int | None = None)
         parameters=_set(table.parameters),
         prices={name: str(price) for name, price in _set(table.prices).items()},
     )
+    # llama.cpp would need a second file, the model's projector.
+    return replace(card, takes_images=False) if settings.kind == "embedded" else card
 
 
 def _set(table: Table) -> dict[str, Any]:

@@ -44,5 +44,5 @@ def expanded(path: str | Path) -> Path:
     """Expand a leading ~, where there is such a user."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # the latter: a NUL, half a surrogate pair
         return Path(path)

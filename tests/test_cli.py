@@ -707,7 +707,7 @@ def test_json_and_dry_run_need_a_prompt_on_a_terminal(home: Path) -> None:
 # Help.
 OPTIONS = [
     *("-s, --system", "-p, --persona", "-m, --model", "--provider", "--base-url", "--max-tokens"),
-    *("--temperature", "--context-window", "--overflow", "--load", "-c, --continue"),
+    *("--temperature", "--context-window", "--overflow", "-f, --file", "--load", "-c, --continue"),
     *("--resume", "--no-save", "--json", "--dry-run", "--plain"),
     *("--config", "--verbose", "--version", "-h, --help"),
 ]

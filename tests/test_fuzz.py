@@ -22,6 +22,7 @@ from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths
 from chatrepl.providers.openai import OpenAIProvider
 from chatrepl.providers.scripted import ScriptedProvider
+from chatrepl.reading import read_image
 from chatrepl.settings import Flags, read_sources
 from chatrepl.store.database import Database
 from chatrepl.store.recorder import SessionRecorder
@@ -161,7 +162,7 @@ def read_talk(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "talk.json"
     file.write_bytes(data)
     try:
-        messages = load_messages(file)
+        messages = load_messages(file, read_image)
     except SettingsError as error:
         assert "\n" not in error.text + error.hint
         return

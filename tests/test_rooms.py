@@ -31,9 +31,12 @@ MAY_IMPORT = {
     "fetch": {"errors", "paths", "providers", "terminal"},
     "app": {
         *ROOMS,
-        *("config", "connecting", "crash", "errors", "greeting", "offers", "paths", "settings"),
+        *("attaching", "config", "connecting", "crash", "errors", "greeting", "offers", "paths"),
+        *("reading", "settings"),
     },
     "greeting": {"paths"},
+    "attaching": {"chat", "errors", "paths", "reading"},
+    "reading": {"chat", "errors"},
     "offers": {"chat", "connecting", "errors", "providers", "settings"},
     "connecting": {*ROOMS, "config", "errors", "paths", "settings"},
     "cli": {"app", "cli_chat", "cli_talk", "crash", "errors", "paths", "terminal"},
@@ -87,6 +90,9 @@ HOMES = {
     "genai_prices": (("chat.catalogue",), True),
     "xllamacpp": (("providers",), True),
     "keyring": (("store",), True),
+    "charset_normalizer": (("reading",), True),
+    "imagesize": (("reading",), True),
+    "pathspec": (("attaching",), True),
 }
 
 # The rules of a chat touch no files, network, terminal, process or clock.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.messages import Message
 from chatrepl.chat.tokens import PRIMING, TokenCounter
 
@@ -98,6 +99,10 @@ class Calibration:
             return known
         return math.ceil(self.counter.message(message) * self.scale.safe)
 
+    def attachment(self, attachment: Attachment) -> int:
+        """Give the tokens of what is attached, or the estimate, rounded up."""
+        return math.ceil(self.counter.attachment(attachment) * self.factor)
+
     def request(self, messages: Iterable[Message]) -> int:
         """Give what a whole request costs."""
         return self.overhead + sum(map(self.cost, messages))
@@ -165,7 +170,7 @@ class Calibration:
             share = min(share, math.floor(raw * most))
         if share > raw and (share > raw * most or (not self._measured and raw < _SHORT)):
             self._frame, share = share - raw, raw  # words that the server adds by itself
-        elif share >= raw * least and raw >= _SHORT:
+        elif share >= raw * least and raw >= _SHORT and not any(m.images for m in new):
             self.scale.learn(share, raw)
             self.taught = True
         share = max(share, math.ceil(raw * least))

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from chatrepl.chat.images import takes_images
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -81,7 +83,8 @@ class ModelCard:
     assumed; `ask_server` says that the server may know better. `encoding` is the user's choice of
     tiktoken encoding, or None for what tiktoken says of the model. `parameters` maps our parameter
     names to the server's; an empty name means that the parameter is not sent. Prices are per
-    million tokens in US dollars, as the user set them or the server told.
+    million tokens in US dollars, as the user set them or the server told. `takes_images` is False
+    only where it is known that the model sees none.
     """
 
     name: str
@@ -92,6 +95,7 @@ class ModelCard:
     encoding: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, str] = field(default_factory=dict)
+    takes_images: bool = True
 
     @property
     def thinks(self) -> bool:
@@ -161,6 +165,7 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
         encoding=encoding,
         parameters={**names, **(parameters or {})},
         prices=prices or {},
+        takes_images=takes_images(_base(own_name)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.messages import Message
 from chatrepl.chat.trimming import LeftOut, Window, fixed_cost
 from chatrepl.chat.turn import Chat
@@ -43,19 +44,19 @@ def nothing_fits(chat: Chat) -> Window:
     )
 
 
-def preview(chat: Chat, text: str) -> Preview:
+def preview(chat: Chat, text: str, attachments: tuple[Attachment, ...] = ()) -> Preview:
     """Give what sending a text would cost; nothing but blanks is no message.
 
     Meant for the line that is being typed: only the last one's count is remembered.
     """
     talk = chat.conversation
     with chat.measuring:
-        prompt = Message("user", text if text.strip() else "")
+        prompt = Message("user", text if text.strip() else "", attachments=attachments)
         if chat.draft is not None and chat.draft != prompt:
             chat.counter.forget(chat.draft)
         chat.draft = prompt
         talk = talk.asking(prompt)
-        nothing = 0 if prompt.content else chat.calibration.cost(prompt)
+        nothing = 0 if prompt.size else chat.calibration.cost(prompt)
         try:
             window = chat.window(talk)
         except PromptTooLongError:

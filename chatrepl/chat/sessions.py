@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.tree import Tree
 
@@ -42,7 +43,8 @@ class Hit:
 class Saved:
     """A whole session: `conversation` is its current branch, `tree` has them all.
 
-    `unsent` is a last message that never got a reply, or empty, and `unsent_id` its exchange.
+    `unsent` is a last message that never got a reply, or empty, `unsent_files` what was attached
+    to it, and `unsent_id` its exchange.
     """
 
     session: Session
@@ -50,6 +52,7 @@ class Saved:
     tree: Tree
     unsent: str = ""
     unsent_id: int = 0
+    unsent_files: tuple[Attachment, ...] = ()
 
 
 def title_of(text: str) -> str:

@@ -12,8 +12,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from chatrepl.chat.attachments import AttachedImage, Attachment
 from chatrepl.chat.catalogue import ModelCard, openai_name
 from chatrepl.chat.exchanges import Exchanges
+from chatrepl.chat.images import image_tokens
 from chatrepl.chat.messages import Message
 
 if TYPE_CHECKING:
@@ -144,6 +146,7 @@ class TokenCounter:
         first = openai_name(card.name) == "gpt-3.5-turbo-0301"
         self._per_message, self._per_name = (4, -1) if first else (3, 1)
         self._counts: dict[Message, int] = {}
+        self._attached: dict[Attachment, int] = {}
         self._summed = Exchanges()
         self._sums = [0]
 
@@ -185,10 +188,23 @@ class TokenCounter:
         """Count a message with its frame, as a part of a request."""
         count = self._counts.get(message)
         if count is None:
-            count = self._per_message + self.text(message.role) + self.text(message.content)
+            count = self._per_message + self.text(message.role) + self.text(message.head)
+            count += sum(map(self.attachment, message.attachments))
             if message.name is not None:
                 count += self._per_name + self.text(message.name)
             self._counts[message] = count
+        return count
+
+    def attachment(self, attachment: Attachment) -> int:
+        """Count what is attached, once in its life: what is sent of it, and what an image costs."""
+        count = self._attached.get(attachment)
+        if count is None:
+            count = self.text(attachment.block)
+            if isinstance(attachment, AttachedImage):
+                model = openai_name(self._card.name).removeprefix("ft:")
+                size = attachment.width, attachment.height
+                count += image_tokens(model, *size, attachment.detail)
+            self._attached[attachment] = count
         return count
 
     def forget(self, message: Message) -> None:

@@ -5,15 +5,16 @@ not exceed it. Trimming leaves out the oldest exchanges until that holds. It dec
 sent and deletes nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
 from chatrepl.chat.calibration import Calibration
+from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.exchanges import counted
 from chatrepl.chat.messages import Message
-from chatrepl.errors import PromptTooLongError, WindowFullError
+from chatrepl.errors import PromptTooLongError, SettingsError, WindowFullError
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,3 +237,17 @@ def too_full(window: Window, about: str) -> WindowFullError:
         f"{out.tokens:,} tokens, would have to be left out.",
         "--overflow trim leaves them out, --overflow summarize condenses them.",
     )
+
+
+def check_images(messages: Iterable[Message], card: ModelCard) -> None:
+    """Raise SettingsError if an image would be sent to a model that is known to take none."""
+    if card.takes_images:
+        return
+    for message in messages:
+        for image in message.images:
+            what = image.name or f"an image of a {message.role} message"
+            text = f"{card.name} takes no images: {what} can't be sent to it."
+            hint = (
+                "Choose another model (-m, /model), or leave it out; /drop N takes a message out."
+            )
+            raise SettingsError(text, hint)

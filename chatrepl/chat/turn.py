@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import ASSUMED_WINDOW, ModelCard
 from chatrepl.chat.condensing import plan, read_note
@@ -29,7 +30,7 @@ from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.tree import Tree
-from chatrepl.chat.trimming import Window, fit, too_full
+from chatrepl.chat.trimming import Window, check_images, fit, too_full
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     BadReplyError,
@@ -173,14 +174,15 @@ class Chat:
                     raise
             return fit(replace(conversation, note=None), self.calibration, **sizes)
 
-    def say(self, text: str) -> Iterator[Event]:
+    def say(self, text: str, attachments: tuple[Attachment, ...] = ()) -> Iterator[Event]:
         """Say something and give the reply piece by piece.
 
         Whatever ends the turn (the last piece, an error, closing the generator), a reply of
         which something came is kept, marked as interrupted if it is not whole; if nothing came
         the conversation is as it was before, but for a note that was made. Raises ChatreplError.
         """
-        return self._exchange(self.conversation.asking(Message("user", text)))
+        prompt = Message("user", text, attachments=attachments)
+        return self._exchange(self.conversation.asking(prompt))
 
     def retry(self) -> Iterator[Event]:
         """Ask for another reply to the last user message; the old one stays in the tree.
@@ -211,6 +213,7 @@ class Chat:
             self.draft = None  # it is one no longer: its count stays
         yield from self._warn(draft, prompt)
         window = self.window(draft)
+        check_images(window.messages, self.card)
         if window.outgrown and self.overflow == "ask":
             raise too_full(window, self.calibration.about)
         talk = self.conversation if goes_on else draft.with_last(self._placed(draft.exchanges[-1]))

@@ -108,6 +108,8 @@ def _markdown(title: str, about: str, sections: Sequence[Section]) -> str:
     for section in sections:
         parts.append(f"## {_MARKUP.sub(_escaped, section.heading)}")
         parts.append(section.text + _closing(section.text))
+        if section.attached:
+            parts.append(section.attached)
         if section.cut:
             parts.append(f"*{section.cut}*")
     return "\n\n".join(parts) + "\n"

@@ -102,6 +102,21 @@ MIGRATIONS = (
         INSERT INTO message_text (rowid, content) VALUES (new.id, new.content);
     END;
     """,
+    """
+    -- What is attached to a message: a text, or an image with its size in pixels.
+    CREATE TABLE attachment (
+        message INTEGER NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        text TEXT,
+        media_type TEXT,
+        data BLOB,
+        width INTEGER,
+        height INTEGER,
+        detail TEXT,
+        UNIQUE (message, position)
+    ) STRICT;
+    """,
 )
 
 

@@ -1,8 +1,8 @@
 """A conversation as one HTML page.
 
-It holds no script and loads nothing, and what was said in it is inert: markup becomes text, a
-link leads to http, https or mailto and shows where, an image is a link. The policy in its head
-would stop whatever came through all the same.
+It holds no script and loads nothing, for attached images are in it, and what was said in it is
+inert: markup becomes text, a link leads to http, https or mailto and shows where, an image of the
+text is a link. The policy in its head would stop whatever came through all the same.
 """
 
 import re
@@ -18,7 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from chatrepl.store.sections import UNSAFE, Section
+from chatrepl.store.sections import UNSAFE, Section, one_line
 
 _DEEPEST = 100
 _LONGEST_CODE = 100_000  # characters; some of Pygments' lexers take quadratic time
@@ -111,12 +111,11 @@ def _code(text: str, language: str, _attributes: str) -> str:
     return f'<pre class="code"{label}>\n{shown}</pre>'
 
 
-def _rendered(section: Section, parser: _Parser) -> str:
+def _rendered(text: str, parser: _Parser, *, flows: bool) -> str:
     """Render a text, or show its source where it nests deeper than the parser follows."""
-    # A person's line break is meant; a model's paragraph flows.
-    env = {"flows": section.role == "assistant"}
+    env = {"flows": flows}
     try:
-        tokens = parser.parse(section.text, env)
+        tokens = parser.parse(text, env)
         if all(token.level < _DEEPEST - 1 for token in tokens):
             for token in tokens:
                 if token.type in {"heading_open", "heading_close"}:
@@ -124,7 +123,19 @@ def _rendered(section: Section, parser: _Parser) -> str:
             return str(parser.renderer.render(tokens, parser.options, env))
     except RecursionError:
         pass
-    return _code(section.text, "", "")
+    return _code(text, "", "")
+
+
+def _whole(section: Section, parser: _Parser) -> str:
+    """Render what was said and what was attached, each for itself."""
+    # A person's line break is meant; a model's paragraph flows.
+    said = _rendered(section.text, parser, flows=section.role == "assistant")
+    images = "".join(
+        f'<p><img alt="{escape(one_line(each.name))}" width="{each.width}" height="{each.height}" '
+        f'src="{escape(each.url)}"></p>\n'
+        for each in section.images
+    )
+    return said + _rendered(section.attached, parser, flows=True) + images
 
 
 def page(title: str, about: str, sections: Sequence[Section]) -> str:
@@ -137,12 +148,13 @@ def page(title: str, about: str, sections: Sequence[Section]) -> str:
     style = _STYLE % {"light": "\n".join(light), "dark": "\n".join(dark)}
     articles = "".join(
         f'<article class="{section.role}">\n<h2>{escape(section.heading)}</h2>\n'
-        f'<div class="text" dir="auto" lang="">\n{_rendered(section, parser)}</div>\n'
+        f'<div class="text" dir="auto" lang="">\n{_whole(section, parser)}</div>\n'
         + (f'<p class="cut">{escape(section.cut)}</p>\n' if section.cut else "")
         + "</article>\n"
         for section in sections
     )
     html = _PAGE.format(
+        policy=_POLICY.format("img-src data:; " if any(s.images for s in sections) else ""),
         title=escape(title),
         about=f'<p class="about">{escape(about)}</p>' if about else "",
         style=style,
@@ -151,12 +163,14 @@ def page(title: str, about: str, sections: Sequence[Section]) -> str:
     return UNSAFE.sub("\ufffd", html)  # once more: the parser has decoded entities
 
 
+_POLICY = "default-src 'none'; {}style-src 'unsafe-inline'"
+
 _PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
@@ -226,6 +240,7 @@ pre.code[data-language]::before {
   margin-bottom: .4rem; color: var(--dim); font: .75rem/1.4 system-ui, sans-serif;
 }
 .wide { overflow-x: auto; }
+img { max-width: 100%%; height: auto; }
 table { border-collapse: collapse; overflow-wrap: normal; }
 th, td {
   padding: .3rem .7rem; border: 1px solid var(--line); text-align: start; vertical-align: top;

@@ -11,6 +11,7 @@ from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Purpose
 from chatrepl.chat.usage import Usage
+from chatrepl.store.attachments import write_attachments
 
 Encodable = TypeVar("Encodable", str, str | None)
 
@@ -105,10 +106,12 @@ def write_exchange(
     ).lastrowid
     assert added is not None
     for position, message in enumerate(exchange.messages):
-        connection.execute(
+        row_of_message = connection.execute(
             "INSERT INTO message (exchange, position, role, content, name) VALUES (?, ?, ?, ?, ?)",
             (added, position, message.role, message.content, message.name),
-        )
+        ).lastrowid
+        assert row_of_message is not None
+        write_attachments(connection, row_of_message, message.attachments)
     write_usage(connection, added, exchange.usage)
     return added
 

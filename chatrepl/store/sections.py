@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chatrepl.chat.attachments import AttachedImage, Attachment
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.messages import Message
 
@@ -22,12 +23,17 @@ _CUTS = {
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A message as a reader sees it: `cut` is what to say of a reply that was cut off."""
+    """A message as a reader sees it: `cut` is what to say of a reply that was cut off.
+
+    `attached` is what was attached, as Markdown, or nothing; `images` are those that it names.
+    """
 
     role: str
     heading: str
     text: str
     cut: str
+    attached: str = ""
+    images: tuple[AttachedImage, ...] = ()
 
 
 def sections_of(conversation: Conversation) -> Iterator[Section]:
@@ -44,7 +50,19 @@ def _section(message: Message, cut: str) -> Section:
     heading = message.role.capitalize()
     if message.name:
         heading += f" ({one_line(message.name)})"
-    return Section(message.role, heading, safe(message.content), cut)
+    attached = "\n\n".join(map(_as_markdown, message.attachments))
+    return Section(message.role, heading, safe(message.content), cut, attached, message.images)
+
+
+def _as_markdown(attachment: Attachment) -> str:
+    """Show a text in a fence that it can't leave, and of an image what it is."""
+    name = one_line(attachment.name).replace("`", "'")
+    if isinstance(attachment, AttachedImage):
+        return f"Attached: `{name or 'image'}`, {attachment.width} × {attachment.height} pixels"
+    text = safe(attachment.text).removesuffix("\n")
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    kind = re.search(r"\.(\w+)$", name)
+    return f"Attached: `{name}`\n\n{fence}{kind[1] if kind else ''}\n{text}\n{fence}"
 
 
 def one_line(text: str) -> str:

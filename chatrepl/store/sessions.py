@@ -15,6 +15,7 @@ from chatrepl.chat.sessions import Hit, Saved, Session
 from chatrepl.chat.tree import Tree
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import SettingsError
+from chatrepl.store.attachments import read_attachments
 from chatrepl.store.database import Database
 from chatrepl.store.rows import (
     Marks,
@@ -111,7 +112,8 @@ class Sessions:
         tree.marked(*([i for i in ids if i in tree.exchanges] for ids in (plain.pins, plain.drops)))
         talk = tree.follow(talk, last)
         unsent_id = 0 if unsent is None else head
-        return Saved(_session(row), _noted(talk, plain.note), tree, unsent or "", unsent_id)
+        text, files = (unsent.content, unsent.attachments) if unsent else ("", ())
+        return Saved(_session(row), _noted(talk, plain.note), tree, text, unsent_id, files)
 
     def rename(self, name: str, title: str) -> None:
         """Give a session another title."""
@@ -180,12 +182,14 @@ def _exchanges(
 ) -> tuple[dict[int, Exchange], dict[int, int]]:
     """Read the exchanges of a session by id, and what each of them follows."""
     messages: dict[int, list[Message]] = {}
-    for exchange, role, content, name in connection.execute(
-        "SELECT exchange, role, content, message.name FROM message "
+    attached = read_attachments(connection, session)
+    for number, exchange, role, content, name in connection.execute(
+        "SELECT message.id, exchange, role, content, message.name FROM message "
         "JOIN exchange ON exchange.id = exchange WHERE session = ? ORDER BY exchange, position",
         (session,),
     ):
-        messages.setdefault(exchange, []).append(Message(role, str(content), name))
+        message = Message(role, str(content), name, attached.get(number, ()))
+        messages.setdefault(exchange, []).append(message)
     exchanges, parents = {}, {}
     for row in connection.execute(
         "SELECT * FROM exchange WHERE session = ? ORDER BY id", (session,)
@@ -209,8 +213,8 @@ def _exchange(row: tuple[Any, ...], messages: list[Message]) -> Exchange:
 
 def _grow(
     exchanges: Mapping[int, Exchange], parents: Mapping[int, int], head: int
-) -> tuple[Tree, str | None]:
-    """Put the exchanges together; give the text of the last one if it never got a reply.
+) -> tuple[Tree, Message | None]:
+    """Put the exchanges together; give the message of the last one if it never got a reply.
 
     What was asked in vain elsewhere is no branch.
     """
@@ -221,7 +225,7 @@ def _grow(
     for number, exchange in exchanges.items():
         if exchange.reply is None and number not in followed:
             if number == head:
-                unsent = exchange.messages[-1].content
+                unsent = exchange.messages[-1]
         else:  # a parent that is not there is damage: better a branch of its own than none
             tree.put(parents[number] if parents[number] in tree.exchanges else 0, exchange)
     return tree, unsent

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
-from chatrepl.terminal import keys, session_commands, window_commands
+from chatrepl.terminal import attachments, keys, session_commands, window_commands
 from chatrepl.terminal.completion import Completable
 from chatrepl.terminal.paths import paths
 from chatrepl.terminal.window_commands import message_numbers
@@ -209,6 +209,13 @@ COMMANDS = (
         "title", "[TEXT]", "show or set the conversation's title", session_commands.title, free_text
     ),
     Command("export", "FILE", "write it as .md, .html or .json", session_commands.export, _paths),
+    Command(
+        "file",
+        "[PATH]",
+        'attach to the next message, or list; "" takes back',
+        attachments.file,
+        _paths,
+    ),
     Command("tokens", "", "show what the conversation costs", window_commands.tokens),
     Command(
         "context",

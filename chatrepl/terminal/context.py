@@ -1,7 +1,7 @@
 """What `/context` shows: every message and where it stands, and the window as a bar."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,6 +12,7 @@ from chatrepl.chat.messages import Message
 from chatrepl.chat.previewing import fitted, nothing_fits
 from chatrepl.chat.trimming import Window
 from chatrepl.chat.turn import Chat
+from chatrepl.terminal.attachments import outlined
 from chatrepl.terminal.sanitize import clean
 
 # The parts of the window in their order: a sign for terminals without colours, and a style.
@@ -82,7 +83,8 @@ def table(chat: Chat, width: int) -> RenderableType:
     grid.add_column(no_wrap=True)
     for row, (number, role, tokens, standing) in zip(lines, others, strict=True):
         style = "dim" if standing in {"left out", "dropped", "in the note"} else ""
-        words = clean(" ".join(row.message.content[:_FIRST_WORDS].split()))
+        said = replace(row.message, content=row.message.content[:_FIRST_WORDS])
+        words = clean(" ".join(outlined(said).split()))
         cells = (number, role, words, tokens, standing)
         grid.add_row(*(Text(cell, style=style) for cell in cells))
     return Group(grid, Text(), _bar(chat, lines, width))

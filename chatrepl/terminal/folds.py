@@ -48,6 +48,12 @@ class Folds:
         """Put the texts back in the place of the words."""
         return _MARK.sub(lambda found: self._texts.get(found[0], found[0]), line)
 
+    def folded(self, line: str) -> str:
+        """Put the words in the place of the texts."""
+        for text, words in self._words.items():
+            line = line.replace(text, words)
+        return line
+
     def before(self, line: str) -> str:
         """Give the words that a line ends with, if they stand for a text; else nothing."""
         if not line.endswith("]"):

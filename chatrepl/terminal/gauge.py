@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.previewing import preview
 from chatrepl.chat.turn import Chat
 
@@ -36,11 +37,13 @@ class Gauge:
         self._changed = changed
         self._wake = threading.Condition()
         self._wanted: tuple[object, ...] = ()
-        self._task: tuple[Chat, str] | None = None
+        self._task: tuple[Chat, str, tuple[Attachment, ...]] | None = None
         self._reading: Reading | None = None
         self._thread: threading.Thread | None = None
 
-    def read(self, chat: Chat, line: str) -> Reading | None:
+    def read(
+        self, chat: Chat, line: str, attachments: tuple[Attachment, ...] = ()
+    ) -> Reading | None:
         """Give the latest reading, at once, and see to it that one of this line follows."""
         wanted = (
             chat.conversation,
@@ -48,11 +51,12 @@ class Gauge:
             chat.calibration,
             chat.max_tokens,
             chat.overflow,
+            attachments,
             line,
         )
         if not _same(wanted, self._wanted):
             with self._wake:
-                self._wanted, self._task = wanted, (chat, line)
+                self._wanted, self._task = wanted, (chat, line, attachments)
                 self._wake.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
@@ -64,16 +68,16 @@ class Gauge:
             with self._wake:
                 while self._task is None:
                     self._wake.wait()
-                (chat, line), self._task = self._task, None
+                task, self._task = self._task, None
             try:
-                self._reading = _reading(chat, line)
+                self._reading = _reading(*task)
                 self._changed()
             except Exception:  # noqa: BLE001 - better no number than a wrong one for good
                 self._reading = None
 
 
-def _reading(chat: Chat, line: str) -> Reading:
-    cost = preview(chat, line)
+def _reading(chat: Chat, line: str, attachments: tuple[Attachment, ...]) -> Reading:
+    cost = preview(chat, line, attachments)
     share = cost.left_out.tokens / (cost.left_out.tokens + cost.prompt_tokens)
     fate = _FATES[chat.overflow] if cost.outgrown else "left out"
     return Reading(cost.prompt_tokens, chat.calibration.about, share, cost.fits, fate)

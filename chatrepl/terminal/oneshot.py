@@ -4,11 +4,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.events import Event
 from chatrepl.chat.messages import Message
-from chatrepl.chat.trimming import Window, too_full
+from chatrepl.chat.trimming import Window, check_images, too_full
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError
+from chatrepl.terminal.attachments import announce, described, tokens_of
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn
 from chatrepl.terminal.replies import PlainReply, Reply, reply_on
 from chatrepl.terminal.sanitize import clean
@@ -48,14 +50,26 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def answer(chat: Chat, prompt: str | None, screen: Screen, *, plain: bool, as_json: bool) -> int:
+def answer(  # noqa: PLR0913 - what is said, and how it is shown
+    chat: Chat,
+    prompt: str | None,
+    screen: Screen,
+    *,
+    plain: bool,
+    as_json: bool,
+    attachments: tuple[Attachment, ...] = (),
+) -> int:
     """Say `prompt` (None: answer the conversation's last message) and give the exit status.
 
-    What came of a reply is shown even if it was cut off. Raises ChatreplError.
+    What is attached is said before it leaves. What came of a reply is shown even if it was cut
+    off. Raises ChatreplError.
     """
     outcome = Outcome()
+    announce(chat, attachments, screen.notice)
     try:
-        show_turn(_turn(chat, prompt), _reply(screen, plain=plain, as_json=as_json), outcome)
+        show_turn(
+            _turn(chat, prompt, attachments), _reply(screen, plain=plain, as_json=as_json), outcome
+        )
     except (ChatreplError, KeyboardInterrupt):
         if as_json and outcome.text:
             print_json(_result(chat, outcome))
@@ -68,8 +82,8 @@ def answer(chat: Chat, prompt: str | None, screen: Screen, *, plain: bool, as_js
     return status
 
 
-def _turn(chat: Chat, prompt: str | None) -> Iterator[Event]:
-    return chat.retry() if prompt is None else chat.say(prompt)
+def _turn(chat: Chat, prompt: str | None, attachments: tuple[Attachment, ...]) -> Iterator[Event]:
+    return chat.retry() if prompt is None else chat.say(prompt, attachments)
 
 
 def _reply(screen: Screen, *, plain: bool, as_json: bool) -> Reply:
@@ -78,12 +92,22 @@ def _reply(screen: Screen, *, plain: bool, as_json: bool) -> Reply:
     return reply_on(screen, plain=plain)
 
 
-def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) -> int:
-    """Show what would be sent, and send nothing. Raises PromptTooLongError."""
+def dry_run(
+    chat: Chat,
+    prompt: str | None,
+    screen: Screen,
+    *,
+    as_json: bool,
+    attachments: tuple[Attachment, ...] = (),
+) -> int:
+    """Show what would be sent, and send nothing. Raises ChatreplError for what can't be."""
     conversation = chat.conversation
+    announce(chat, attachments, screen.notice)
     if prompt is not None:
-        conversation = conversation.asking(Message("user", prompt))
+        message = Message("user", prompt, attachments=attachments)
+        conversation = conversation.asking(message)
     window = chat.window(conversation)
+    check_images(window.messages, chat.card)
     if window.outgrown and chat.overflow == "ask":
         raise too_full(window, chat.calibration.about)
     if window.outgrown and chat.overflow == "summarize":
@@ -95,7 +119,10 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
         print_json(head | counts)
         return 0
     about = chat.calibration.about
-    lines = [f"{message.role}: {message.content}" for message in window.messages]
+    lines = []
+    for message in window.messages:
+        lines.append(f"{message.role}: {message.text.rstrip()}")
+        lines += [f"[{described(image)}]" for image in message.images]
     lines.append(
         f"{about}{counts['prompt_tokens']:,} tokens and up to {window.max_tokens:,} of reply, "
         f"in a window of {window.context_window:,}; nothing was sent to {chat.card.name}"
@@ -110,6 +137,9 @@ def dry_run(chat: Chat, prompt: str | None, screen: Screen, *, as_json: bool) ->
 def _window(chat: Chat, window: Window) -> dict[str, Any]:
     count = window.prompt_tokens
     note = window.conversation.note
+    files = [each for message in window.messages for each in message.attachments]
+    counts = zip(files, tokens_of(chat, files), strict=True)
+    attached = [{"name": each.name, "tokens": tokens} for each, tokens in counts]
     return {
         "prompt_tokens": chat.calibration.request(window.messages) if count is None else count,
         "counted": "exact" if chat.calibration.exact else "estimate",
@@ -119,6 +149,7 @@ def _window(chat: Chat, window: Window) -> dict[str, Any]:
             {"index": dropped.index, "role": dropped.role, "tokens": dropped.tokens}
             for dropped in window.dropped
         ],
+        **({"attachments": attached} if attached else {}),
         **({"note": note.text} if note else {}),
     }
 

@@ -2,7 +2,7 @@
 
 import errno
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -10,12 +10,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from chatrepl.chat.attachments import Attachment, merged
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event
+from chatrepl.chat.messages import Message
 from chatrepl.chat.sessions import Hit, Saved, Session
 from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
+from chatrepl.terminal.attachments import compose, outlined, waiting
 from chatrepl.terminal.commands import completables, find_command, read_command
 from chatrepl.terminal.editor import edit
 from chatrepl.terminal.gauge import Gauge
@@ -102,6 +105,12 @@ class Host(Protocol):
     def personas(self) -> Iterable[tuple[str, str]]:
         """List the personas by name, each with the beginning of its system message."""
 
+    def attach(self, names: Iterable[str]) -> tuple[Attachment, ...]:
+        """Read what is to be attached, and say what is to be known of it."""
+
+    def mentioned(self, line: str, known: Collection[str]) -> tuple[str, list[str]]:
+        """Find the files that a line names after an @; `known` are attached already."""
+
 
 _ROOM = {
     "n": "begin a new conversation with this message",
@@ -117,7 +126,10 @@ _PAUSE = 0.5
 
 
 class Repl:
-    """An interactive chat. `prefill` is what the next prompt begins with."""
+    """An interactive chat.
+
+    `prefill` is what the next prompt begins with, `attached` what goes with the next message.
+    """
 
     def __init__(
         self,
@@ -130,6 +142,7 @@ class Repl:
         self.host = host
         self.screen = screen
         self.prefill = ""
+        self.attached: tuple[Attachment, ...] = ()
         self._typed = ""  # ahead, and not to be sent as it is: it goes below that
         self.leaving = False
         self._went_back_to = ""  # the earlier message that came to the prompt by Esc Esc
@@ -205,7 +218,7 @@ class Repl:
         """Ask the last user message again."""
         prompt = self.chat.conversation.exchanges[-1].prompt
         assert prompt is not None
-        self.turn(self.chat.retry, prompt.content, "")
+        self.turn(self.chat.retry, prompt, "")
 
     def go_on(self) -> None:
         """Go on with the last reply: the block in which it was cut off is shown again, whole."""
@@ -221,6 +234,9 @@ class Repl:
 
         self.screen.notice(described(saved.session, datetime.now(UTC)))
         self.prefill = saved.unsent
+        self.attached = merged(saved.unsent_files, self.attached)
+        if saved.unsent_files:
+            self.screen.notice(waiting(self.attached))
         self._show(saved.conversation, saved.tree)
 
     def show_last(self) -> None:
@@ -238,7 +254,7 @@ class Repl:
                 with reply_on(self.screen, plain=self.host.plain) as reply:
                     reply.text(message.content)
             else:
-                shown = clean(message.content).replace("\n", "\n  ")
+                shown = clean(outlined(message)).replace("\n", "\n  ")
                 self.screen.out.print(Text.assemble(("> ", "bold cyan"), shown))
             print()
         if exchange.reply is not None and not exchange.is_whole:
@@ -268,8 +284,8 @@ class Repl:
             self.chat.counter.load()
         self.prompt.refresh()
 
-    def turn(self, begin: Callable[[], Iterator[Event]], text: str, line: str) -> None:
-        """Show a turn that says `text`; if the window is full and the user wants to be asked, ask.
+    def turn(self, begin: Callable[[], Iterator[Event]], prompt: Message, line: str) -> None:
+        """Show a turn that says `prompt`; if the window is full and the user wants it so, ask.
 
         If nothing comes of it, `line` goes back to the prompt.
         """
@@ -286,7 +302,7 @@ class Repl:
                     before = chat.conversation, chat.recorder, chat.tree
                     self.host.new_session(chat)
                     try:
-                        self._ask(lambda: chat.say(text), line)
+                        self._ask(lambda: chat.say(prompt.content, prompt.attachments), line)
                     finally:
                         if not self._answered:
                             self.host.forget_session(chat)
@@ -339,7 +355,10 @@ class Repl:
             find_command(name).run(self, argument)
             return
         text = line[1:] if line.startswith("//") else line
-        self.turn(lambda: self.chat.say(text), text, line)
+        said = compose(self, text)
+        self.turn(lambda: self.chat.say(said.content, said.attachments), said, line)
+        if self._answered:
+            self.attached = ()
 
     def _guarded(self, act: Callable[[], None], line: str) -> None:
         """Do something; whatever goes wrong is said, the line comes back, and the chat goes on."""
@@ -378,6 +397,6 @@ class Repl:
             return f" {self.host.model}"[:width]
         command = read_command(line)
         line = "" if command else line.removeprefix("/") if line.startswith("//") else line
-        reading = self._gauge.read(chat, line) if chat.counter.loaded else None
+        reading = self._gauge.read(chat, line, self.attached) if chat.counter.loaded else None
         window, unsaved = chat.card.context_window, chat.recorder.unsaved
         return toolbar(chat.card.name, reading, window, width, unsaved=unsaved)

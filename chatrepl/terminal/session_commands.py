@@ -109,7 +109,7 @@ def edit(repl: "Repl", argument: str) -> None:
     if prompt is None:
         raise SettingsError(f"Message {argument} answers no message of yours.")
     chat.go_to(said[exchange - 1].id if exchange else 0)
-    repl.prefill = prompt.content
+    repl.prefill, repl.attached = prompt.content, prompt.attachments
     repl.screen.notice(
         f"back to before message {argument}; what followed stays as a branch, /redo goes forward"
     )
@@ -123,7 +123,8 @@ def undo(repl: "Repl", _: str) -> None:
         repl.screen.notice("nothing to undo")
         return
     chat.go_to(said[-2].id if len(said) > 1 else 0)
-    repl.prefill = said[-1].prompt.content if said[-1].prompt else ""
+    prompt = said[-1].prompt
+    repl.prefill, repl.attached = (prompt.content, prompt.attachments) if prompt else ("", ())
     repl.screen.notice("one exchange back; its message is at the prompt, /redo goes forward again")
 
 
@@ -135,6 +136,8 @@ def redo(repl: "Repl", _: str) -> None:
         repl.screen.notice("nothing to redo")
         return
     chat.go_to(onward)
+    sent = chat.conversation.exchanges[-1].messages[0].attachments
+    repl.attached = tuple(each for each in repl.attached if each not in sent)
     last = len(chat.conversation.exchanges) - 1
     repl.screen.notice(f"forward again: {members(repl, last)}")
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.sessions import Hit, Saved, Session
+from chatrepl.terminal.attachments import outlined
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
@@ -92,14 +93,14 @@ def show_talk(saved: Saved, screen: Screen) -> None:
 def _said(saved: Saved) -> Iterator[tuple[str, str, str]]:
     talk = saved.conversation
     for message in talk.preamble:
-        yield message.role, message.content, ""
+        yield message.role, outlined(message), ""
     for exchange in talk.exchanges:
         for message in exchange.messages:
             marks = ""
             if message is exchange.reply:
                 marks = f" {placed(*saved.tree.place(exchange.id))}".rstrip()
                 marks += "" if exchange.is_whole else " (cut off)"
-            yield message.role, message.content, marks
+            yield message.role, outlined(message), marks
 
 
 def placed(which: int, of: int) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from chatrepl.chat import previewing
 from chatrepl.chat.previewing import fitted
 from chatrepl.errors import SettingsError
+from chatrepl.terminal.attachments import described
 from chatrepl.terminal.sanitize import clean
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def context(repl: "Repl", argument: str) -> None:
             size = f"{about}{row.tokens:,} tokens"
             parts = [f"{row.number} {row.message.role}", size, row.standing]
             repl.screen.notice(", ".join(["note", size] if row.number == "note" else parts))
-            repl.screen.out.print(Text(clean(row.message.content)))
+            images = "".join(f"\n[{described(image)}]" for image in row.message.images)
+            repl.screen.out.print(Text(clean(row.message.text + images)))
             return
     if argument.lower() == "note":
         raise SettingsError("There is no note yet.", "With /overflow summarize there may be one.")

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
+from chatrepl.reading import read_image
 from chatrepl.store.export import Form, export, form_of
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.sanitize import clean
@@ -153,7 +154,7 @@ def test_json_is_loaded_again_without_loss(
     conversation = from_messages(messages)
     file = tmp_path_factory.mktemp("json") / "talk.json"
     file.write_text(export(conversation, "json", title="t"), encoding="utf-8", newline="")
-    assert load_messages(file) == list(conversation.messages) == messages
+    assert load_messages(file, read_image) == list(conversation.messages) == messages
 
 
 def test_json_is_what_the_api_takes() -> None:

@@ -30,6 +30,7 @@ TYPED: dict[str, list[tuple[str, str]]] = {
     "search": [("/search hello", "hello")],
     "title": [("/title Ships", "title: Ships")],
     "export": [("/export ~/talk.md", "written to ~/talk.md")],
+    "file": [("/file ~/none.txt", "There is no file ~/none.txt"), ("/file", "is attached; /file")],
     "tokens": [("/tokens", "tokens in 2 messages")],
     "context": [("/context", "tokens"), ("/context 1", "1 user, ")],
     "pin": [("/pin 1", "pinned: messages 1 and 2")],

@@ -85,7 +85,7 @@ def test_the_issues_commands_are_there() -> None:
     first = "help system persona model clear tokens retry undo quit"
     window = "context pin unpin drop overflow"
     sessions = "sessions resume search title new fork edit branch redo continue export"
-    prompt = "vi"
+    prompt = "vi file"
     issues = f"{first} {window} {sessions} {prompt}".split()
     assert {command.name for command in COMMANDS} == set(issues)
 

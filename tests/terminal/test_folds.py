@@ -33,6 +33,7 @@ def test_two_texts_of_one_size_are_told_apart() -> None:
     assert folds.fold(LONG) == one != two
     assert two == "[pasted 1 line, 2,001 characters, no. 2]"
     assert folds.whole(f"{two} and {one}") == f"{'y' * 2_001} and {LONG}"
+    assert folds.folded(f"{'y' * 2_001} and {LONG}") == f"{two} and {one}"
 
 
 def test_the_size_may_be_told_in_tokens() -> None:

@@ -1,0 +1,95 @@
+"""Files and images, attached to messages of the real program in a terminal."""
+
+from pathlib import Path
+
+from tests.story.test_commands import command, refused
+from tests.support.images import png
+from tests.support.loopback import Loopback, says
+from tests.support.program import Terminal
+from tests.support.talk import say_and_hear, talk
+
+
+def clear(terminal: Terminal) -> None:
+    terminal.key("ctrl-c")
+    terminal.wait_for_prompt()
+
+
+def fill(home: Path) -> None:
+    (home / "notes.txt").write_text("one\ntwo\n")
+    (home / "my notes.txt").write_text("three\n")
+    (home / "shot.png").write_bytes(png(800, 600))
+    (home / "program").write_bytes(bytes(50))
+    (home / "large.txt").write_text("word " * 3_000)
+
+
+def test_what_is_attached_goes_with_a_message_and_comes_back_with_it(
+    home: Path, server: Loopback
+) -> None:
+    fill(home)
+    server.usual = lambda received: says(f"Heard {len(server.requests)}.")
+    flags = ("--context-window", "3000", "-f", "~/notes.txt")
+    with talk(home, server, *flags, model="gpt-4o") as terminal:
+        terminal.wait_for("for the next message: ~/notes.txt; /file lists it")
+        say_and_hear(terminal, "Hello", "Heard 1.")
+        terminal.wait_for("attached ~/notes.txt, 2")
+        assert "one\ntwo\n</file-" in server.requests[0].said[0][1]
+        command(terminal, "/file", "nothing is attached;")
+        command(terminal, '/file ~/notes.txt "~/my notes.txt"', "message: ~/my notes.txt, ")
+        command(terminal, '/file ""', "nothing is attached to the next message")
+        refused(terminal, "/file ~/program", "~/program is binary (50 bytes).")
+        refused(terminal, "/file ~/large.txt", "~/large.txt does not fit: 3,0")
+        refused(terminal, "See @~/no.txt", "There is no file ~/no.txt: nothing was sent.")
+        refused(terminal, "See @~/large.txt", "~/large.txt does not fit: 3,0")
+        assert len(server.requests) == 1
+        line = 'See @~/shot.png and @"~/my notes.txt", ann@x.org @property'
+        say_and_hear(terminal, line, "Heard 2.")
+        text, image = server.requests[1].body["messages"][-1]["content"]
+        assert text["text"].startswith(f"{line}\n\nAttached as data;")
+        assert "three\n</file-" in text["text"]
+        assert image["type"] == "image_url"
+        # What a pasted text names is not attached.
+        terminal.paste("@~/notes.txt\n" * 50)
+        terminal.wait_for("[pasted 50 lines")
+        terminal.key("enter")
+        terminal.wait_for("Heard 3.")
+        terminal.wait_for_prompt()
+        assert server.requests[2].said[-1] == ("user", "@~/notes.txt\n" * 50)
+        terminal.say("/undo")
+        terminal.wait_for("one exchange back")
+        clear(terminal)
+        command(terminal, "/context", "[attached")
+        command(terminal, "/context 3", "[~/shot.png, 800 × 600]")
+        # It comes back with its message, and goes again with that.
+        terminal.say("/undo")
+        terminal.wait_for(f"> {line}", times=2)
+        clear(terminal)
+        command(terminal, "/file", "for the next message: ~/shot.png, 800 × 600, 7")
+        command(terminal, "/redo", "forward again")
+        command(terminal, "/file", "nothing is attached;")
+        say_and_hear(terminal, "Thanks", "Heard 4.")
+        assert server.requests[3].said[-1] == ("user", "Thanks")
+        assert server.requests[3].body["messages"][2] == server.requests[1].body["messages"][-1]
+    (home / "shot.png").unlink()
+    with talk(home, server, "-c", model="gpt-4o") as terminal:
+        command(terminal, "/export ~/talk.md", "written to")
+        assert "Attached: `~/shot.png`, 800 × 600 pixels" in (home / "talk.md").read_text()
+        terminal.say("/edit 3")
+        terminal.wait_for(f"> {line}")
+        terminal.key("enter")  # the file is gone, and the message has it all the same
+        terminal.wait_for("Heard 5.")
+        assert server.requests[4].body["messages"][-1]["content"][1] == image
+
+
+def test_what_was_attached_to_a_message_that_failed_goes_again(
+    home: Path, server: Loopback
+) -> None:
+    fill(home)
+    with talk(home, server, columns=40) as terminal:
+        refused(terminal, "See @~/shot.png", "gpt-4 takes no images: ~/shot.png can't")
+        command(terminal, "/file ~/notes.txt", "for the next message: ~/notes.txt")
+        server.then(says("", usage=None, finish=None))
+        terminal.say("Hello")
+        terminal.wait_for("The reply was empty")
+        terminal.key("enter")
+        terminal.wait_for("You said: Hello")
+        assert [r.said for r in server.requests[:1]] == [r.said for r in server.requests[1:]]
