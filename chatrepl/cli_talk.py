@@ -54,7 +54,15 @@ def opened(wanted: Wanted, screen: Screen) -> "App":
     paths = Paths.from_environment()
     given = {name: value for name, value in wanted.flags.items() if value is not None}
     sources = read_sources(Flags(**given), wanted.config, os.environ, paths)
-    app = App(sources, paths, screen, wanted.load, wanted.resume, wanted.verbose, wanted.files)
+    app = App(
+        sources,
+        paths,
+        screen,
+        load=wanted.load,
+        resume=wanted.resume,
+        verbose=wanted.verbose,
+        files=wanted.files,
+    )
     if app.exposure:
         screen.notice(app.exposure)
     return app
