@@ -3,8 +3,9 @@
 import re
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -209,8 +210,16 @@ class App:
             chat.conversation,
             expanded(file),
             title=title or "Conversation",
+            created=self._begun(chat),
             model=chat.card.name,
         )
+
+    def _begun(self, chat: Chat) -> datetime:
+        """Tell when the session began; of one that is not saved, what time it is."""
+        if chat.recorder.session is not None:
+            with suppress(ChatreplError):
+                return self.sessions.load(chat.recorder.session).session.created
+        return datetime.now(UTC)
 
     @property
     def model(self) -> str:

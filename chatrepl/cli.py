@@ -23,7 +23,7 @@ _HUNG_UP = 129
 def run(argv: list[str]) -> int:
     """Run the command and give its exit status; whatever goes wrong is said in a line or two."""
     _open_handles()
-    screen = Screen()
+    screen = Screen(accessible="--accessible" in argv)  # the settings will tell for certain
     try:
         status = _run(argv, screen)
         sys.stdout.flush()

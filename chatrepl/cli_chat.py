@@ -1,13 +1,23 @@
 """The options of `chatrepl` and of `chatrepl models`, declared with typer."""
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from chatrepl import __version__, cli_doctor, cli_init, cli_key, cli_sessions
-from chatrepl.cli_options import HELP_NAMES, BaseUrl, Config, Json, ProviderName, new_app
+from chatrepl.cli_options import (
+    HELP_NAMES,
+    BaseUrl,
+    Config,
+    Json,
+    ProviderName,
+    narrowed,
+    new_app,
+    plainly,
+)
 from chatrepl.cli_talk import Wanted, opened, running
 from chatrepl.errors import SettingsError
 from chatrepl.terminal.screen import Screen, print_json
@@ -33,7 +43,7 @@ PLACES = """
 Settings: config.toml in the platform's config directory, or --config, or CHATREPL_CONFIG.
 Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
   AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME,
-  NO_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
+  ACCESSIBLE, NO_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
 """
 
 COMMANDS_HELP = """
@@ -70,15 +80,21 @@ def read(argv: list[str]) -> Wanted | int:
     Raises SettingsError for options that can't be read, and whatever a subcommand raises.
     """
     app, name, rest = _app, "chatrepl", argv
-    if argv[0] in RESERVED:
-        text = f"'{argv[0]}' is the name of a subcommand, which this version does not have yet."
-        raise SettingsError(text, f"T{as_prompt(argv)[1:]}")
-    if argv[0] in _COMMANDS:
-        app, name, rest = _COMMANDS[argv[0]], f"chatrepl {argv[0]}", argv[1:]
+    at = _first_word(argv)
+    first = argv[at] if at < len(argv) else ""
+    if first in RESERVED:
+        text = f"'{first}' is the name of a subcommand, which this version does not have yet."
+        raise SettingsError(text, f"T{as_prompt(argv, at)[1:]}")
+    if first in _COMMANDS:
+        app, name, rest = _COMMANDS[first], f"chatrepl {first}", argv[:at] + argv[at + 1 :]
     # Not `main`: it makes a closed standard output status 1.
     command = typer.main.get_command(app)
+    columns = shutil.get_terminal_size().columns
+    command.epilog = narrowed(command.epilog or "", columns - 2)
     try:
-        with command.make_context(name, list(rest)) as context:
+        # Unless told, the help is no narrower than 50 columns.
+        width = columns if columns < 52 else None
+        with command.make_context(name, list(rest), terminal_width=width) as context:
             result: Wanted | int = command.invoke(context)
             return result
     except typer.Exit as leaving:
@@ -87,17 +103,28 @@ def read(argv: list[str]) -> Wanted | int:
         raise KeyboardInterrupt from None
     except typer.TyperException as error:  # an unknown option, a value of no use
         hint = "chatrepl --help lists the options."
-        if argv[0] in _COMMANDS:
-            hint = f"chatrepl {argv[0]} --help lists the options; {as_prompt(argv)}"
-        words = error.format_message().replace("Value error, ", "")  # the validator's own
-        raise SettingsError(words, hint) from error
+        if first in _COMMANDS:
+            hint = f"{name} --help lists the options; {as_prompt(argv, at)}"
+        raise SettingsError(plainly(error.format_message()), hint) from error
 
 
-def as_prompt(argv: list[str]) -> str:
-    """Say how to send a prompt that begins as a subcommand does."""
-    if argv[:2] == ["key", "set"]:
-        argv = ["key", "set", "…"]  # somebody may have typed the key
-    return f"to send it as a prompt, put -- before it: chatrepl -- {shlex.join(argv)}"
+def _first_word(argv: list[str]) -> int:
+    """Give where the first word stands that is no option, nor an option's value."""
+    parameters = typer.main.get_command(_app).params
+    valued = {name for each in parameters if not getattr(each, "is_flag", 0) for name in each.opts}
+    at = 0
+    while at < len(argv) and argv[at].startswith("-") and argv[at] != "--":
+        at += 2 if argv[at] in valued else 1
+    return at
+
+
+def as_prompt(argv: list[str], at: int) -> str:
+    """Say how to send a prompt whose first word, `at` its place, is a subcommand's name."""
+    options, words = argv[:at], argv[at:]
+    if words[:2] == ["key", "set"]:
+        words = ["key", "set", "…"]  # somebody may have typed the key
+    command = shlex.join(["chatrepl", *options, "--", *words])
+    return f"to send it as a prompt, put -- before it: {command}"
 
 
 def _show_version(wanted: bool) -> None:
@@ -229,6 +256,9 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     plain: Annotated[
         bool, typer.Option("--plain", help="Show replies as text, not as Markdown.")
     ] = False,
+    accessible: Annotated[
+        bool, typer.Option("--accessible", help="For a screen reader: words, nothing redrawn.")
+    ] = False,
     config: Config = None,
     verbose: _Verbose = False,
     version: Annotated[  # noqa: ARG001 - its callback does it
@@ -252,6 +282,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         "context_window": context_window,
         "overflow": overflow,
         "plain": plain or None,
+        "accessible": accessible or None,
         "save": False if no_save else None,
     }
     if resume is not None and not resume.strip():

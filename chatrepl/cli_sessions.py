@@ -40,8 +40,15 @@ def sessions(
     context: typer.Context,
     as_json: Json = False,
     limit: Annotated[
-        int, typer.Option("-n", "--limit", min=0, metavar="N", help="No more than N; 0: all.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "-n",
+            "--limit",
+            min=0,
+            metavar="N",
+            help="No more than N; 0: all. On a terminal, unless said, 20.",
+        ),
+    ] = None,
 ) -> int:
     """List the saved conversations, newest first."""
     if context.invoked_subcommand is not None:
@@ -49,15 +56,21 @@ def sessions(
             command = f"chatrepl sessions {context.invoked_subcommand} … --json"
             raise SettingsError("--json stands before the subcommand.", f"Behind it: {command}")
         return 0
-    from chatrepl.terminal.sessions import as_dict, show_list  # noqa: PLC0415
+    from chatrepl.terminal.sessions import SOME, as_dict, show_list  # noqa: PLC0415
 
     screen = Screen()
+    if limit is None:
+        limit = SOME if screen.on_terminal and not as_json else 0
     with _opened() as store:
-        found = store.all(limit or -1)
+        found = store.all()
+    left, found = len(found), found[: limit or None]
+    left -= len(found)
     if as_json:
         print_json([as_dict(each) for each in found])
     elif found:
         show_list(found, screen)
+        if left and screen.on_terminal:
+            screen.notice(f"and {left:,} more; -n 0 lists them all")
     else:
         screen.notice("There is no session yet: every conversation becomes one.")
     return 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chatrepl.terminal.prompt import Prompt
     from chatrepl.terminal.repl import Repl
 
-QUIET = frozenset({"--no-save", "--plain"})
+QUIET = frozenset({"--no-save", "--plain", "--accessible"})
 """Options without a value that leave the chat an interactive one."""
 
 SETTINGS = frozenset(
@@ -63,6 +63,7 @@ def opened(wanted: Wanted, screen: Screen) -> "App":
         verbose=wanted.verbose,
         files=wanted.files,
     )
+    screen.accessible = app.settings.accessible
     if app.exposure:
         screen.notice(app.exposure)
     return app
@@ -124,6 +125,8 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
     paths = Paths.from_environment()
     is_first = is_first_run(paths)  # before the prompt is there, which leaves a mark
     prompt = Prompt(paths.history)
+    if screen.accessible:
+        prompt.be_linear()
     opening = _Opening(read, screen, prompt, is_first=is_first)
     line: str | Aside | None = None
     with prompt.held():
@@ -232,6 +235,8 @@ class _Opening:
 def _repl(app: "App", screen: Screen, prompt: "Prompt") -> "Repl":
     from chatrepl.terminal.repl import Repl  # noqa: PLC0415 - imports what a chat is made of
 
+    if screen.accessible:
+        prompt.be_linear()
     repl = Repl(app, screen, prompt, answer_first=app.is_unanswered)
     if app.attached:
         from chatrepl.terminal.attachments import waiting  # noqa: PLC0415 - see above

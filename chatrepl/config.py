@@ -38,6 +38,7 @@ class Choices(Table, frozen=True):
     context_window: Positive | None = None
     overflow: Overflow | None = None
     plain: bool | None = None
+    accessible: bool | None = None
     save: bool | None = None
 
 

@@ -71,6 +71,7 @@ class Settings:
     editing_mode: EditingMode = "emacs"
     submit: Submit = "enter"
     plain: bool = False
+    accessible: bool = False
     save: bool = True
     models: Mapping[str, ModelTable] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -115,6 +116,10 @@ class Sources:
         """Whether the environment says, as before openai 1.0, that its names are for Azure."""
         return self.environment.get("OPENAI_API_TYPE", "").lower() in {"azure", "azure_ad"}
 
+    @property
+    def _is_accessible(self) -> bool:
+        return self.environment.get("ACCESSIBLE", "0") not in {"", "0"}
+
     def resolve(self, **changes: Any) -> Settings:
         """Give the settings, with some flags changed. Raises SettingsError."""
         flags = msgspec.structs.replace(self.flags, **changes)
@@ -130,6 +135,7 @@ class Sources:
             (str(self.file_path), self.file),
             (f"persona {persona_name}", persona),
             ("CHATREPL_MODEL", Choices(model=self.environment.get("CHATREPL_MODEL") or None)),
+            ("ACCESSIBLE", Choices(accessible=self._is_accessible or None)),
             ("", flags),
         ]
         for rank, (origin, layer) in enumerate(layers):

@@ -82,7 +82,8 @@ def test_the_prompt_is_the_words_then_a_blank_line_then_standard_input(
 
 def test_stdout_has_the_reply_alone_and_notices_go_to_stderr(home: Path, server: Loopback) -> None:
     server.then(says("**Bold** and\nplain\x1b[0m"))
-    done = run("--base-url", server.base_url, "-m", "no-such-model", "Hi", home=home)
+    long = "Hi " * 2_500  # more than half of the window that is assumed
+    done = run("--base-url", server.base_url, "-m", "no-such-model", long, home=home)
     assert (done.returncode, done.stdout) == (0, "**Bold** and\nplain\x1b[0m\n")
     assert "no-such-model" in done.stderr
     assert "4,096" in done.stderr
@@ -709,7 +710,7 @@ OPTIONS = [
     *("-s, --system", "-p, --persona", "-m, --model", "--provider", "--base-url", "--max-tokens"),
     *("--temperature", "--context-window", "--overflow", "-f, --file", "--load", "-c, --continue"),
     *("--resume", "--no-save", "--json", "--dry-run", "--plain"),
-    *("--config", "--verbose", "--version", "-h, --help"),
+    *("--accessible", "--config", "--verbose", "--version", "-h, --help"),
 ]
 STATUSES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 129, 130, 143]
 

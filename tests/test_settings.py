@@ -48,6 +48,7 @@ LADDERS: list[tuple[str, Any, Any, Any, Any]] = [
     ("context_window", None, 1001, 1002, 1003),
     ("overflow", "trim", "ask", "summarize", "trim"),
     ("plain", False, True, False, True),
+    ("accessible", False, True, False, True),
     ("save", True, False, True, False),
 ]
 

@@ -24,7 +24,12 @@ def show(cards: Iterable[ModelCard], screen: Screen) -> None:
     rows = [_row(card) for card in cards]
     from rich.text import Text  # noqa: PLC0415
 
-    if screen.out.width < _ROOMY:
+    if screen.accessible:
+        for name, *facts in rows:
+            told = zip(_HEAD[1:], facts, strict=True)
+            known = ", ".join(f"{title} {fact}" for title, fact in told if fact != "–")
+            screen.out.print(Text(f"{name}: {known}"))
+    elif screen.out.width < _ROOMY:
         for name, *facts in rows:
             words = [f"{title} {fact}" for title, fact in zip(_HEAD[1:], facts, strict=True)]
             screen.out.print(Text(name, style="bold"), Text(", ".join(words)), sep="\n")

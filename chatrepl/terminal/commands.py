@@ -80,15 +80,15 @@ def completables(repl: "Repl") -> list[Completable]:
 
 
 def _help(repl: "Repl", argument: str) -> None:
-    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
+    from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
 
     if argument:
         command = find_command(argument.lstrip("/").lower())
-        repl.screen.out.print(pairs([(command.usage, command.help)]))
+        show_pairs([(command.usage, command.help)], repl.screen)
         return
     rows = [(command.usage, command.help) for command in COMMANDS]
     rows.append(("//…", "send a message that begins with /"))
-    repl.screen.out.print(pairs([*rows, ("", ""), *keys.HELP]))
+    show_pairs([*rows, ("", ""), *keys.HELP], repl.screen)
 
 
 def _system(repl: "Repl", argument: str) -> None:
@@ -110,9 +110,9 @@ def _persona(repl: "Repl", argument: str) -> None:
     if not known:
         repl.screen.notice("no personas; [personas.NAME] in the config file makes one")
         return
-    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
+    from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
 
-    repl.screen.out.print(pairs(known.items()))
+    show_pairs(known.items(), repl.screen)
 
 
 def _model(repl: "Repl", argument: str) -> None:
@@ -219,7 +219,7 @@ COMMANDS = (
     Command("tokens", "", "show what the conversation costs", window_commands.tokens),
     Command(
         "context",
-        "[N]",
+        "[N|ALL]",
         "show what is sent and what is not, or message N whole",
         window_commands.context,
         message_numbers,

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from chatrepl.terminal.blocks import FIRST_ROWS, Block
 from chatrepl.terminal.highlighting import THEME, Highlighter
+from chatrepl.terminal.wrapping import Flowing
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ class _Part(rich_markdown.MarkdownElement):
 class _Paragraph(_Part, rich_markdown.Paragraph):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.within is None:
+            self.text = Flowing.of(self.text)
             yield from super().__rich_console__(console, options)
             return
         growth, text = self.within.growth, self.text
@@ -94,9 +96,9 @@ class _Paragraph(_Part, rich_markdown.Paragraph):
             line = growth.line.copy()
             text = line.append(" ").append_text(text) if text else line
         if self.within.block.ends or self.within.previewed:
-            yield text
+            yield Flowing.of(text)
             return
-        *lines, growth.line = text.wrap(console, options.max_width, justify="default")
+        *lines, growth.line = Flowing.of(text).wrap(console, options.max_width, justify="default")
         yield from lines
 
 

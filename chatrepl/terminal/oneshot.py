@@ -2,16 +2,17 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from chatrepl.chat.attachments import Attachment
-from chatrepl.chat.events import Event
+from chatrepl.chat.events import Assumed, Event
 from chatrepl.chat.messages import Message
 from chatrepl.chat.trimming import Window, check_images, too_full
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError
 from chatrepl.terminal.attachments import announce, described, tokens_of
-from chatrepl.terminal.outcomes import Outcome, ending, show_turn
+from chatrepl.terminal.outcomes import Notable, Outcome, ending, in_words, show_turn
 from chatrepl.terminal.replies import PlainReply, Reply, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen, print_json
@@ -67,9 +68,9 @@ def answer(  # noqa: PLR0913 - what is said, and how it is shown
     outcome = Outcome()
     announce(chat, attachments, screen.notice)
     try:
-        show_turn(
-            _turn(chat, prompt, attachments), _reply(screen, plain=plain, as_json=as_json), outcome
-        )
+        reply = _reply(screen, plain=plain, as_json=as_json)
+        say = partial(_say, chat, prompt, attachments)
+        show_turn(_turn(chat, prompt, attachments), reply, outcome, say=say)
     except (ChatreplError, KeyboardInterrupt):
         if as_json and outcome.text:
             print_json(_result(chat, outcome))
@@ -84,6 +85,22 @@ def answer(  # noqa: PLR0913 - what is said, and how it is shown
 
 def _turn(chat: Chat, prompt: str | None, attachments: tuple[Attachment, ...]) -> Iterator[Event]:
     return chat.retry() if prompt is None else chat.say(prompt, attachments)
+
+
+def _say(
+    chat: Chat, prompt: str | None, attachments: tuple[Attachment, ...], event: Notable
+) -> str:
+    """Say an event, but an assumed window only where the prompt fills more than half of it."""
+    if isinstance(event, Assumed):
+        talk = chat.conversation
+        if prompt is not None:
+            talk = talk.asking(Message("user", prompt, attachments=attachments))
+        half = event.context_window // 2
+        with chat.measuring:
+            known = chat.calibration.surely_within(talk.messages, half)
+            if known or chat.calibration.request(talk.messages) <= half:
+                return ""
+    return in_words(event, in_chat=False)
 
 
 def _reply(screen: Screen, *, plain: bool, as_json: bool) -> Reply:

@@ -49,13 +49,17 @@ class Outcome:
 
 
 def show_turn(
-    events: Iterator[Event], reply: Reply, outcome: Outcome, typed: Typed | None = None
+    events: Iterator[Event],
+    reply: Reply,
+    outcome: Outcome,
+    typed: Typed | None = None,
+    say: "Callable[[Notable], str] | None" = None,
 ) -> None:
     """Show a turn to its end and note what it brought; an error or Ctrl-C passes through.
 
     However it ends, the turn's generator is closed before this returns, and with it the request.
     `typed` is the keyboard, where there is one: while nothing comes, a key ends the turn as
-    Ctrl-C does.
+    Ctrl-C does. `say` puts an event into words, or into none if it is not to be said.
     """
     pieces: list[str] = []
     stalled = False
@@ -79,7 +83,8 @@ def show_turn(
                         if not before:
                             reply.notice(_stalled(seconds, asks=typed is not None))
                     case _:
-                        reply.notice(in_words(event))
+                        if words := (say or in_words)(event):
+                            reply.notice(words)
         finally:
             outcome.text = "".join(pieces)
 
@@ -108,8 +113,8 @@ Notable = (
 """Events that are said in a line."""
 
 
-def in_words(event: Notable) -> str:
-    """Say an event in a line."""
+def in_words(event: Notable, *, in_chat: bool = True) -> str:
+    """Say an event in a line; `in_chat`, with the slash command that shows more."""
     match event:
         case Assumed(model, window):
             return (
@@ -117,13 +122,15 @@ def in_words(event: Notable) -> str:
                 "context_window sets it (--context-window)."
             )
         case Trimmed(exchanges, tokens, exact):
-            return f"left out {_sized(exchanges, tokens, exact)}; /context shows them"
+            shows = "; /context shows them" if in_chat else ""
+            return f"left out {_sized(exchanges, tokens, exact)}{shows}"
         case Condensing(exchanges):
             return f"condensing the oldest {counted(exchanges)} …"
         case Condensed(exchanges, tokens, note_tokens, exact):
             about = "" if exact else "≈"
             what = _sized(exchanges, tokens, exact)
-            return f"condensed {what}, into a note of {about}{note_tokens:,}; /context shows it"
+            shows = "; /context shows it" if in_chat else ""
+            return f"condensed {what}, into a note of {about}{note_tokens:,}{shows}"
         case NotCondensed(reason):
             return f"No summary, so the oldest exchanges are left out: {reason}"
         case LegacyMarkup(marker):
@@ -140,6 +147,12 @@ def in_words(event: Notable) -> str:
 
 def _sized(exchanges: int, tokens: int, exact: bool) -> str:
     return f"{counted(exchanges)}, {'' if exact else '≈'}{tokens:,} tokens"
+
+
+def whole_in_words(outcome: Outcome, window: int) -> str:
+    """Say that a whole reply has ended, and how full the window is, in tokens, if that is known."""
+    used = f", {outcome.usage.total_tokens:,} of {window:,} tokens" if outcome.usage else ""
+    return f"end of reply{used}"
 
 
 def ending(outcome: Outcome, max_tokens: int, *, in_chat: bool = False) -> tuple[int, str]:

@@ -13,12 +13,14 @@ from chatrepl.terminal.screen import Screen
 def download(name: str, size: int, screen: Screen) -> Iterator[Callable[[int, int], None]]:
     """Give a function that is told how many bytes of how many have come.
 
-    A bar on a terminal, one line elsewhere.
+    A bar on a terminal, a line elsewhere.
     """
     line = f"fetching {name}, once: {size / 1e6:,.0f} MB"
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or screen.accessible:
         screen.notice(line)
         yield lambda _done, _total: None
+        if screen.accessible:
+            screen.notice(f"{name} is fetched")
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=screen.err, transient=True) as bars:

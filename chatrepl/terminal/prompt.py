@@ -15,6 +15,8 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import get_typeahead
 from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.renderer import CPR_Support
+from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
@@ -124,9 +126,24 @@ class Prompt:
             style=_STYLE,
             reserve_space_for_menu=6,
         )
+        self._mark = "> "
         self._session.app.ttimeoutlen = _ESCAPE
         self._typed_last = time.monotonic()
         self._session.app.key_processor.before_key_press += self._note_key
+
+    def be_linear(self) -> None:
+        """Show what is typed and nothing else, for a screen reader; Tab lists what may follow.
+
+        May be called from any thread.
+        """
+        session = self._session
+        self._mark = "you: "
+        session.bottom_toolbar = session.auto_suggest = None
+        session.complete_style = CompleteStyle.READLINE_LIKE
+        session.reserve_space_for_menu = 0
+        # The terminal is not asked where its cursor is: what is below would be drawn, blank.
+        session.app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
+        self.refresh()
 
     def equip(
         self,
@@ -145,7 +162,8 @@ class Prompt:
         self._toolbar = toolbar
         self.folds.size = size
         self._can_go_back = can_go_back
-        self._soon(self._session.default_buffer.start_completion)  # of what is typed already
+        if self._session.complete_style != CompleteStyle.READLINE_LIKE:
+            self._soon(self._session.default_buffer.start_completion)  # of what is typed already
 
     @property
     def vi(self) -> bool:
@@ -218,10 +236,11 @@ class Prompt:
             app.after_render += once
         if is_dumb_terminal():
             # Such a prompt shows what is typed and nothing else; it shows its message, though.
-            return self._session.prompt([("class:prompt", f"> {default}")], default=default)
+            message = [("class:prompt", f"{self._mark}{default}")]
+            return self._session.prompt(message, default=default)
         try:
             with patch_stdout(raw=True):  # what another thread says stands above the prompt
-                return self._session.prompt([("class:prompt", "> ")], default=default)
+                return self._session.prompt(self._message, default=default)
         finally:
             if self.keyboard.is_held:  # a text that is pasted meanwhile is one text
                 self._session.output.enable_bracketed_paste()
@@ -237,6 +256,9 @@ class Prompt:
                 if self.keyboard.is_held:
                     self._session.output.disable_bracketed_paste()
                     self._session.output.flush()
+
+    def _message(self) -> list[tuple[str, str]]:
+        return [("class:prompt", self._mark)]
 
     @property
     def _before_cursor(self) -> str:

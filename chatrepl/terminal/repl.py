@@ -24,12 +24,12 @@ from chatrepl.terminal.editor import edit
 from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keyboard import as_text
 from chatrepl.terminal.keys import Aside, Submit
-from chatrepl.terminal.outcomes import Outcome, ending, show_turn
+from chatrepl.terminal.outcomes import Outcome, ending, show_turn, whole_in_words
 from chatrepl.terminal.prompt import Prompt, letting_keys_through
-from chatrepl.terminal.replies import open_block, reply_on
+from chatrepl.terminal.replies import announced, open_block, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
-from chatrepl.terminal.toolbar import toolbar
+from chatrepl.terminal.toolbar import shortened, toolbar
 from chatrepl.terminal.window_commands import message_numbers
 
 
@@ -251,11 +251,15 @@ class Repl:
         exchange = talk.exchanges[-1]
         for message in exchange.messages:
             if message is exchange.reply:
+                if self.screen.accessible:
+                    self.screen.out.print("assistant:")
                 with reply_on(self.screen, plain=self.host.plain) as reply:
                     reply.text(message.content)
             else:
                 shown = clean(outlined(message)).replace("\n", "\n  ")
-                self.screen.out.print(Text.assemble(("> ", "bold cyan"), shown))
+                who = "you" if message.role == "user" else message.role
+                mark = f"{who}: " if self.screen.accessible else "> "
+                self.screen.out.print(Text.assemble((mark, "bold cyan"), shown))
             print()
         if exchange.reply is not None and not exchange.is_whole:
             self.screen.notice("The reply was cut off. /continue goes on with it.")
@@ -264,7 +268,8 @@ class Repl:
     def _say_place(self, tree: Tree, exchange: int) -> None:
         which, of = tree.place(exchange)
         if of > 1:
-            self.screen.notice(f"‹{which}/{of}›  /branch switches")
+            place = f"reply {which} of {of};" if self.screen.accessible else f"‹{which}/{of}› "
+            self.screen.notice(f"{place} /branch switches")
 
     def warm_up(self) -> None:
         """Begin to `load`, in a thread of its own."""
@@ -328,6 +333,8 @@ class Repl:
         print()
         try:
             reply = reply_on(self.screen, plain=self.host.plain, before=before)
+            if self.screen.accessible:
+                reply = announced(reply, self.screen, self.chat.card.name)
             keyboard = self.prompt.keyboard
             show_turn(events, reply, outcome, keyboard.typed if keyboard.is_held else None)
         except KeyboardInterrupt:
@@ -336,6 +343,8 @@ class Repl:
             self.screen.notice(f"{stopped}; what came is kept" if outcome.text else stopped)
         else:
             _, words = ending(outcome, self.chat.max_tokens, in_chat=True)
+            if self.screen.accessible and not words:
+                words = whole_in_words(outcome, self.chat.card.context_window)
             if words:
                 self.screen.notice(words)
         finally:
@@ -394,7 +403,7 @@ class Repl:
     def _toolbar(self, line: str, width: int) -> str:
         chat = self._chat
         if chat is None:
-            return f" {self.host.model}"[:width]
+            return f" {shortened(self.host.model, width - 1)}"
         command = read_command(line)
         line = "" if command else line.removeprefix("/") if line.startswith("//") else line
         reading = self._gauge.read(chat, line, self.attached) if chat.counter.loaded else None

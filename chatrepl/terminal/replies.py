@@ -67,15 +67,26 @@ class PlainReply:
 
 
 def reply_on(screen: Screen, *, plain: bool, before: str = "") -> Reply:
-    """Choose how to show a reply: Markdown on a terminal, else the text.
+    """Choose how to show a reply: Markdown on a terminal, or lines for a screen reader; else text.
 
     `before` is the block in which it goes on: it is shown again, or as text its last line is.
     """
     if plain or not screen.on_terminal:
         return PlainReply(screen, before)
+    if screen.accessible:
+        from chatrepl.terminal.linear import LinearReply  # noqa: PLC0415 - imports the parser
+
+        return LinearReply(screen, before)
     from chatrepl.terminal.rendering import MarkdownReply  # noqa: PLC0415 - imports rich.markdown
 
     return MarkdownReply(screen, before)
+
+
+def announced(reply: Reply, screen: Screen, model: str) -> Reply:
+    """Give a reply of which is said that it is waited for, and whose words they are."""
+    from chatrepl.terminal.linear import Announced  # noqa: PLC0415 - imports the parser
+
+    return Announced(reply, screen, model)
 
 
 def open_block(text: str) -> str:

@@ -1,6 +1,7 @@
 """The two consoles, and the few shapes in which the program speaks for itself."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,9 +21,13 @@ class Screen:
 
     While something is being drawn, `above` is what shows a notice without spoiling it; it may be
     called from any thread, and shows it with `say`.
+
+    `accessible` says that it is read by a screen reader: lines in their order, nothing drawn anew,
+    no columns. The variable ACCESSIBLE says so too, unless it is empty or 0.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, accessible: bool = False) -> None:
+        self.accessible = accessible or os.environ.get("ACCESSIBLE", "0") not in {"", "0"}
         self.above: Callable[[str], None] | None = None
         self._out: Console | None = None
         self._err: Console | None = None
@@ -65,7 +70,7 @@ class Screen:
 
     def error(self, error: ChatreplError) -> None:
         """Say what went wrong, and on a second line what to do next."""
-        self._say(error.text, "red")
+        self._say(f"Error: {error.text}" if self.accessible else error.text, "red")
         if error.hint:
             self._say(error.hint, "dim")
 
@@ -75,7 +80,7 @@ class Screen:
             return
         from rich.text import Text  # noqa: PLC0415 - see the class
 
-        self.err.print(Text(clean(line), style=style))
+        self.err.print(Text(clean(line), style="" if self.accessible else style))
 
 
 # What rich's own styles of Markdown get wrong on a light background, or louder than the text.
@@ -95,10 +100,15 @@ _STYLES = {
 
 
 def _console(*, stderr: bool) -> "Console":
-    from rich.console import Console  # noqa: PLC0415 - see the class
+    from rich.console import Console, ConsoleDimensions  # noqa: PLC0415 - see the class
     from rich.theme import Theme  # noqa: PLC0415
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, theme=Theme(_STYLES))
+    console = Console(
+        stderr=stderr, highlight=False, markup=False, emoji=False, theme=Theme(_STYLES)
+    )
+    if console.is_dumb_terminal:  # rich takes every such one to have 80 columns
+        console.size = ConsoleDimensions(*shutil.get_terminal_size())
+    return console
 
 
 def print_json(value: object) -> None:

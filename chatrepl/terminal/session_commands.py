@@ -13,29 +13,27 @@ from chatrepl.terminal.window_commands import exchange_at, members
 if TYPE_CHECKING:
     from chatrepl.terminal.repl import Repl
 
-_SOME = 20  # sessions, in a list that nobody asked to be longer
-
 
 def sessions(repl: "Repl", argument: str) -> None:
     """List the newest sessions, or those with a text in their title."""
-    from chatrepl.terminal.sessions import show_list  # noqa: PLC0415 - imports rich
+    from chatrepl.terminal.sessions import SOME, show_list  # noqa: PLC0415 - imports rich
 
     found = [s for s in repl.host.sessions.all() if argument.lower() in s.title.lower()]
     if not found:
         repl.screen.notice(f"no session has '{argument}' in its title" if argument else "none yet")
         return
-    show_list(found[:_SOME], repl.screen)
-    if len(found) > _SOME:
-        repl.screen.notice(f"and {len(found) - _SOME:,} more; chatrepl sessions lists them all")
+    show_list(found[:SOME], repl.screen)
+    if len(found) > SOME:
+        repl.screen.notice(f"and {len(found) - SOME:,} more; chatrepl sessions -n 0 lists them all")
 
 
 def search(repl: "Repl", argument: str) -> None:
     """Find messages in all sessions."""
-    from chatrepl.terminal.sessions import show_hits  # noqa: PLC0415 - imports rich
+    from chatrepl.terminal.sessions import SOME, show_hits  # noqa: PLC0415 - imports rich
 
     if not argument:
         raise SettingsError("Search for what?", "/search TEXT finds the messages that hold it.")
-    hits = repl.host.sessions.search(argument, _SOME)
+    hits = repl.host.sessions.search(argument, SOME)
     if hits:
         show_hits(hits, argument, repl.screen)
     else:
@@ -57,6 +55,9 @@ def new(repl: "Repl", _: str) -> None:
 
 def fork(repl: "Repl", _: str) -> None:
     """Go on in a session of its own."""
+    if repl.host.title(repl.chat, "") is None:
+        repl.screen.notice("this chat is not saved (--no-save), so there is no session to fork")
+        return
     repl.host.fork_session(repl.chat)
     name = repl.chat.recorder.session
     repl.screen.notice(f"a session of its own from here on{f': {name}' if name else ''}")
@@ -158,6 +159,10 @@ def branch(repl: "Repl", argument: str) -> None:
     if not leaves:
         repl.screen.notice("nothing has been said yet")
     for number, name, words in _branches(repl):
+        if repl.screen.accessible:
+            about = ", the current one" if name else ""
+            repl.screen.out.print(Text(clean(f"branch {number}{about}: {words}")))
+            continue
         here = "*" if name else " "
         line = Text.assemble((f"{here} {number:>2}", "bold"), "  ", clean(words))
         line.truncate(repl.screen.out.width, overflow="ellipsis")

@@ -14,7 +14,10 @@ from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
 _AROUND = 60  # characters before and after what was found
-_ROOMY = 60  # columns
+_ROOMY, _NARROW = 60, 40  # columns
+
+SOME = 20
+"""Sessions in a list that nobody asked to be longer."""
 
 
 def show_list(sessions: Sequence[Session], screen: Screen) -> None:
@@ -24,6 +27,10 @@ def show_list(sessions: Sequence[Session], screen: Screen) -> None:
         for each in sessions:
             fields = (each.id, _iso(each.updated), str(each.messages), each.model, each.title)
             print("\t".join(_one_line(clean(field)) for field in fields))
+        return
+    if screen.accessible or screen.out.width < _NARROW:
+        for each in sessions:
+            _show_below(each, now, screen)
         return
     roomy = screen.out.width >= _ROOMY
     table = Table.grid(padding=(0, 2))
@@ -46,6 +53,17 @@ def show_list(sessions: Sequence[Session], screen: Screen) -> None:
         cells += [f"{each.messages:,}", each.model] if roomy else []
         table.add_row(*(Text(_one_line(clean(cell))) for cell in (*cells, each.title)))
     screen.out.print(table)
+
+
+def _show_below(session: Session, now: datetime, screen: Screen) -> None:
+    """Show a session in lines of its own: its id and age, its title."""
+    title, about = _one_line(clean(session.title)), ago(session.updated, now)
+    if screen.accessible:
+        messages = "1 message" if session.messages == 1 else f"{session.messages:,} messages"
+        words = ", ".join(part for part in (session.id, about, messages, session.model) if part)
+        screen.out.print(Text(f"{clean(words)}: {title}"))
+    else:
+        screen.out.print(Text.assemble((session.id, "bold"), (f" {about}", "dim"), f"\n{title}"))
 
 
 def show_hits(hits: Iterable[Hit], text: str, screen: Screen) -> None:

@@ -1,5 +1,7 @@
 """The line below the prompt: who answers, and how full the window is."""
 
+from prompt_toolkit.utils import get_cwidth
+
 from chatrepl.terminal.gauge import Reading
 
 
@@ -22,11 +24,22 @@ def toolbar(
     if said:
         forms.append(f"{count}/{window:,}")
     for form in forms:
-        if len(model) + 3 + len(form) <= room:
+        if get_cwidth(model) + 3 + len(form) <= room:
             return f" {model} · {form}"
     shortest = forms[-1]
     left = room - len(shortest) - 4
-    return f" {model[:left]}… · {shortest}" if left > 0 else f" {shortest}"[:width]
+    return f" {shortened(model, left)}… · {shortest}" if left > 0 else f" {shortest}"[:width]
+
+
+def shortened(text: str, columns: int) -> str:
+    """Cut a text so that it is no wider than some columns.
+
+    >>> shortened("模型-7b", 5)
+    '模型-'
+    """
+    while get_cwidth(text) > max(0, columns):
+        text = text[:-1]
+    return text
 
 
 def _said(reading: Reading | None) -> str:

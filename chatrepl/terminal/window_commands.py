@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def tokens(repl: "Repl", _: str) -> None:
     """Show what the conversation costs."""
-    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
+    from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
 
     chat = repl.chat
     calibration = chat.calibration
@@ -42,7 +42,7 @@ def tokens(repl: "Repl", _: str) -> None:
     if usage.total_tokens:
         used = f"{usage.prompt_tokens:,} prompt + {usage.completion_tokens:,} completion tokens"
         rows.append(("used so far", f"{used}, by the server's count"))
-    repl.screen.out.print(pairs(rows))
+    show_pairs(rows, repl.screen)
 
 
 def _how_estimated(calibration: "Calibration") -> str:
@@ -56,13 +56,11 @@ def context(repl: "Repl", argument: str) -> None:
     """Show what is sent and what is not, or one message whole."""
     from rich.text import Text  # noqa: PLC0415
 
-    from chatrepl.terminal.context import rows, table  # noqa: PLC0415 - imports rich
+    from chatrepl.terminal.context import rows  # noqa: PLC0415 - imports rich
 
     chat = repl.chat
-    if not argument:
-        if chat.conversation.exchanges and fitted(chat) is None:
-            repl.screen.notice("What is always sent leaves no room in this window.")
-        repl.screen.out.print(table(chat, repl.screen.out.width))
+    if argument.lower() in {"", "all"}:
+        _overview(repl, whole=bool(argument))
         return
     for row in rows(chat):
         if row.number == argument.lstrip("0").lower():
@@ -76,6 +74,23 @@ def context(repl: "Repl", argument: str) -> None:
     if argument.lower() == "note":
         raise SettingsError("There is no note yet.", "With /overflow summarize there may be one.")
     raise _no_message(repl, argument)
+
+
+def _overview(repl: "Repl", *, whole: bool) -> None:
+    from chatrepl.terminal.context import folded, in_lines, rows, table  # noqa: PLC0415
+    from chatrepl.terminal.tables import show_lines  # noqa: PLC0415 - both import rich
+
+    chat, screen = repl.chat, repl.screen
+    if chat.conversation.exchanges and fitted(chat) is None:
+        screen.notice("What is always sent leaves no room in this window.")
+    everything = rows(chat)
+    lines = everything if whole else folded(everything)
+    if screen.accessible:
+        show_lines(in_lines(chat, lines), screen)
+    else:
+        screen.out.print(table(chat, screen.out.width, lines))
+    if len(lines) < len(everything):
+        screen.notice("/context all shows every message")
 
 
 def exchange_at(repl: "Repl", argument: str) -> int:
