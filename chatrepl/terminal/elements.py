@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.segment import Segment
+from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -73,15 +74,20 @@ class _List(rich_markdown.ListElement):
 
 
 class _Part(rich_markdown.MarkdownElement):
-    """An element that knows the part of a block that it is `within`; None for a whole one."""
+    """An element that knows the part of a block that it is `within`; None for a whole one.
+
+    One that `stands_alone` is no part of a list or a quote: a blank line sets it off already.
+    """
 
     within: Markdown | None = None
+    stands_alone = False
 
     @classmethod
     def create(cls, markdown: Any, token: Token) -> Any:
         made = super().create(markdown, token)
         assert isinstance(made, cls)
         made.within = markdown if markdown.is_part(token) else None
+        made.stands_alone = not token.level
         return made
 
 
@@ -105,7 +111,9 @@ class _Paragraph(_Part, rich_markdown.Paragraph):
 class _Code(_Part, rich_markdown.CodeBlock):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.within is None:
-            yield from super().__rich_console__(console, options)
+            code = str(self.text).rstrip()
+            padding = (0, 1) if self.stands_alone else 1
+            yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=padding)
             return
         block, growth = self.within.block, self.within.growth
         code, highlighter = str(self.text), growth.code or Highlighter(self.lexer_name)
@@ -115,12 +123,8 @@ class _Code(_Part, rich_markdown.CodeBlock):
             growth.code = highlighter
             lines = highlighter.add(code)
             lines += highlighter.rest() if block.ends else []
-        if block.begins:
-            yield Segment.line()
         for line in lines:
             yield Padding(line, (0, 1))
-        if block.ends:
-            yield Segment.line()
 
 
 class _Cell:
@@ -156,7 +160,9 @@ class _Table(_Part, rich_markdown.TableElement):
         lines = console.render_lines(self._grid(rows, widths), options, pad=False)
         if not begins:
             lines = lines[len(console.render_lines(self._grid([], widths), options)) - 1 :]
-        if within is not None and not within.block.ends:
+        elif self.stands_alone:
+            lines = lines[1:]
+        if self.stands_alone:
             lines = lines[:-1]
         for line in lines:
             yield from line

@@ -33,13 +33,19 @@ _PADDING = re.compile(r"(?:\x1b\[[0-9;]*m|[ ])*[ ](?:\x1b\[0m)?$", re.MULTILINE)
 _ABOVE = MarkdownIt().parse("above")
 
 
-def render(
-    console: Console, block: Block, growth: Growth, *, below: bool, previewed: bool = False
+def render(  # noqa: PLR0913 - what it looks like, and where it stands
+    console: Console,
+    block: Block,
+    growth: Growth,
+    *,
+    below: bool,
+    top: bool = False,
+    previewed: bool = False,
 ) -> str:
     """Render a block, or a part of one, as it looks in the whole document.
 
-    It begins `below` another one or at the top. Where rich fails on what the parser made of it,
-    its source is shown.
+    It begins `below` another one that is set off, or at the `top`. Where rich fails on what the
+    parser made of it, its source is shown.
     """
     below = below or not block.begins
     with console.capture() as capture:
@@ -53,6 +59,8 @@ def render(
             console.print(Text(above + clean(block.source).rstrip("\n")))
     rendered = _PADDING.sub(lambda blanks: "\x1b[0m" * ("m" in blanks[0]), capture.get())
     rendered = rendered.partition("\n")[2] if below else rendered
+    if top and block.kind not in {"fence", "code_block"}:
+        return rendered.removeprefix("\n")  # rich sets off a list even from nothing
     return rendered if block.begins else rendered.removeprefix("\n")
 
 
@@ -94,6 +102,7 @@ class MarkdownReply:
         self._growth = Growth()  # of the open block, if it is shown in parts
         self._lead: str | None = ""  # blanks that the reply began with; None once it has begun
         self._below = False  # whether the next block stands below one that rich sets off
+        self._top = True  # whether nothing stands above it
         self._spinner = itertools.cycle(_SPINNER)
         if before:
             self._pieces.append(before)
@@ -178,7 +187,9 @@ class MarkdownReply:
         for block in blocks:
             if block.begins:
                 self._growth = Growth()
-            settled.append(render(self._console, block, self._growth, below=self._below))
+            places = {"below": self._below, "top": self._top}
+            settled.append(render(self._console, block, self._growth, **places))
+            self._top = False
             self._below = block.tokens[-1].type != "hr"
         self._open.show("".join(settled), self._preview() if moving else [])
 
@@ -194,6 +205,7 @@ class MarkdownReply:
         block = self._splitter.open_block(height, self._console.width)
         if block is None:
             return []
-        growth, below = self._growth if not block.begins else Growth(), self._below
-        text = render(self._console, block, growth, below=below, previewed=True)
+        growth = self._growth if not block.begins else Growth()
+        places = {"below": self._below, "top": self._top}
+        text = render(self._console, block, growth, **places, previewed=True)
         return text.rstrip("\n").split("\n")[-height:] if text.strip() else []

@@ -436,8 +436,9 @@ def test_whatever_the_server_says_of_its_models_the_turn_goes_on(
     home: Path, server: Loopback, answer: Reply
 ) -> None:
     server.tells[LIST] = answer
-    done = run("--base-url", server.base_url, "-m", MODEL, "and now?", home=home)
-    assert (done.returncode, done.stdout) == (0, "You said: and now?\n")
+    prompt = "and now? " * 900  # more than half of the window that is assumed
+    done = run("--base-url", server.base_url, "-m", MODEL, prompt, home=home)
+    assert (done.returncode, done.stdout) == (0, f"You said: {prompt}\n")
     assert len(done.stderr.splitlines()) == 1
     assert "4,096 tokens are assumed" in done.stderr
     assert len(server.asked) == len(server.requests) == 1

@@ -142,7 +142,11 @@ def print_at_once(text: str, paper: Paper) -> None:
     tokens = new_parser().parse(text)
     for token in tokens:
         prepare(token)
-    paper.console.print(Markdown(Block(text, tokens), Growth()))
+    with paper.console.capture() as capture:
+        paper.console.print(Markdown(Block(text, tokens), Growth()))
+    is_code = bool(tokens) and tokens[0].type in {"fence", "code_block"}
+    # rich sets off a list even where nothing is above it.
+    paper.written.write(capture.get() if is_code else capture.get().removeprefix("\n"))
 
 
 def at_once(text: str, columns: int) -> Shown:
