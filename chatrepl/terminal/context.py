@@ -27,7 +27,7 @@ _PARTS = {
     "reply": ("▁", "dim"),
     "free": ("·", "dim"),
 }
-_ROOMY = 60  # columns
+_ROOMY, _TIGHT = 60, 30  # columns
 _FIRST_WORDS = 200  # characters; the table shows what there is room for
 
 _MANY = 40
@@ -161,7 +161,8 @@ def _bar(chat: Chat, lines: list[Row], width: int) -> RenderableType:
         bar.append(sign * columns, style=style)
         about = chat.calibration.about if name != "reply" else ""
         legend.add_row(Text(f"{sign} {name}", style=style), Text(f"{about}{sizes[name]:,}"))
-    legend.add_row(Text("  window"), Text(f"{window:,} tokens"))
+    unit = " tokens" if width >= _TIGHT else ""
+    legend.add_row(Text("  window"), Text(f"{window:,}{unit}"))
     return Group(bar, legend)
 
 

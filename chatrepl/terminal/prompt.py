@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ThreadedAutoSuggest
 from prompt_toolkit.completion import DynamicCompleter
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import get_typeahead
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.renderer import CPR_Support
 from prompt_toolkit.shortcuts import CompleteStyle
@@ -97,6 +100,14 @@ class Stopped(Exception):  # noqa: N818 - no error
         self.typed = typed
 
 
+def _session(**options: Any) -> PromptSession[Any]:
+    """Make a session; on a dumb terminal one that writes no control sequence."""
+    if not is_dumb_terminal():
+        return PromptSession(**options)
+    with create_app_session(output=PlainTextOutput(sys.stdout)):
+        return PromptSession(**options)
+
+
 class Prompt:
     """Asks for a line; it can do so before there is a chat to ask for.
 
@@ -112,7 +123,7 @@ class Prompt:
         self._completer = CommandCompleter(())
         self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
         self._can_go_back: Callable[[str], bool] = lambda _line: False
-        self._session: PromptSession[str | Aside] = PromptSession(
+        self._session: PromptSession[str | Aside] = _session(
             multiline=True,
             prompt_continuation="  ",
             key_bindings=bindings(lambda: self.submit, self.folds, self._may_go_back),
@@ -277,7 +288,7 @@ class Prompt:
 
         What is none of them goes into the history: it may have been typed before the question.
         """
-        session: PromptSession[str] = PromptSession(style=_STYLE)
+        session: PromptSession[str] = _session(style=_STYLE)
         for letter, meaning in choices.items():
             print(f"  {letter}  {meaning}")
         question = f"{'/'.join(choices)}> "

@@ -1,5 +1,6 @@
 """The slash commands about sessions and their branches."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,9 @@ from chatrepl.terminal.window_commands import exchange_at, members
 
 if TYPE_CHECKING:
     from chatrepl.terminal.repl import Repl
+
+
+_ROOMY = 40  # columns, on which what is cut off a line is not all of it
 
 
 def sessions(repl: "Repl", argument: str) -> None:
@@ -161,11 +165,13 @@ def branch(repl: "Repl", argument: str) -> None:
     for number, name, words in _branches(repl):
         if repl.screen.accessible:
             about = ", the current one" if name else ""
-            repl.screen.out.print(Text(clean(f"branch {number}{about}: {words}")))
+            said = re.sub("‹(.+)/(.+)›", r"reply \1 of \2", words).replace("  ", ", ")
+            repl.screen.out.print(Text(clean(f"branch {number}{about}: {said}")))
             continue
         here = "*" if name else " "
         line = Text.assemble((f"{here} {number:>2}", "bold"), "  ", clean(words))
-        line.truncate(repl.screen.out.width, overflow="ellipsis")
+        if repl.screen.out.width >= _ROOMY:
+            line.truncate(repl.screen.out.width, overflow="ellipsis")
         repl.screen.out.print(line)
 
 

@@ -2,19 +2,28 @@
 
 from collections.abc import Iterable
 
+from rich.cells import cell_len
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
+_READABLE = 20  # columns that what is said of a term must have beside it
+
 
 def show_pairs(rows: Iterable[tuple[str, str]], screen: Screen) -> None:
-    """Show terms and what is said of each, side by side or one after the other."""
+    """Show terms and what is said of each: side by side, or one below the other."""
+    rows = [(clean(term), clean(words)) for term, words in rows]
     if screen.accessible:
         show_lines((f"{term}: {words}" if term else words for term, words in rows), screen)
-    else:
+    elif max((cell_len(term) for term, _ in rows), default=0) + _READABLE < screen.out.width:
         screen.out.print(pairs(rows))
+    else:
+        for term, words in rows:
+            screen.out.print(Text(term, style="bold"))
+            screen.out.print(Padding(Text(words), (0, 0, 0, 2)) if words else "", end="")
 
 
 def show_lines(lines: Iterable[str], screen: Screen) -> None:

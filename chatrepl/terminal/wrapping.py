@@ -88,6 +88,6 @@ class Flowing(Text):
             parts = line.divide(breaks(line.plain, width))
             for part in parts:
                 part.rstrip_end(width)
-            parts.justify(console, width, justify=options.get("justify") or "left")
+            parts.justify(console, width, options.get("justify") or self.justify or "default")
             lines.extend(parts)
         return lines
