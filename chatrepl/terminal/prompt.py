@@ -14,6 +14,7 @@ from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ThreadedAutoSugg
 from prompt_toolkit.completion import DynamicCompleter
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import get_typeahead
 from prompt_toolkit.output.plain_text import PlainTextOutput
@@ -247,8 +248,7 @@ class Prompt:
             app.after_render += once
         if is_dumb_terminal():
             # Such a prompt shows what is typed and nothing else; it shows its message, though.
-            message = [("class:prompt", f"{self._mark}{default}")]
-            return self._session.prompt(message, default=default)
+            return self._session.prompt(f"{self._mark}{default}", default=default)
         try:
             with patch_stdout(raw=True):  # what another thread says stands above the prompt
                 return self._session.prompt(self._message, default=default)
@@ -268,7 +268,7 @@ class Prompt:
                     self._session.output.disable_bracketed_paste()
                     self._session.output.flush()
 
-    def _message(self) -> list[tuple[str, str]]:
+    def _message(self) -> StyleAndTextTuples:
         return [("class:prompt", self._mark)]
 
     @property
