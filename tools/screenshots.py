@@ -10,7 +10,8 @@ import io
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,7 +127,7 @@ SHOTS: Mapping[str, Shot] = {
     "context": Shot(
         title="chatrepl --context-window 180 --max-tokens 60",
         flags=("--context-window", "180", "--max-tokens", "60"),
-        lines=28,
+        lines=26,
         said=(
             "What is the capital of France?",
             "/pin 2",
@@ -136,9 +137,7 @@ SHOTS: Mapping[str, Shot] = {
             "/context",
         ),
     ),
-    "markdown": Shot(
-        title="chatrepl -p atlas", flags=("-p", "atlas"), lines=26, said=("Italy",), seen="Rome"
-    ),
+    "markdown": Shot(title="chatrepl -p atlas", flags=("-p", "atlas"), lines=26, said=("Italy",)),
 }
 
 
@@ -159,7 +158,7 @@ def taken(shot: Shot) -> list[Text]:
         model.parent.mkdir(parents=True)
         model.symlink_to(smollm2.model_file(Paths.from_environment().data))
         flags = ("--config", str(home / "config.toml"), *shot.flags)
-        with Screen(*flags, home=home, columns=COLUMNS, lines=shot.lines) as screen:
+        with Screen(*flags, home=home, lines=shot.lines) as screen:
             screen.wait_for_prompt()
             for line in shot.said:
                 screen.say(line)
@@ -172,36 +171,39 @@ def taken(shot: Shot) -> list[Text]:
             return screen.lines
 
 
+class Greying(pyte.ByteStream):
+    """pyte knows no dim text: that becomes grey."""
+
+    def feed(self, data: bytes) -> None:  # type: ignore[override]
+        """Take in what the program writes."""
+        super().feed(re.sub(rb"\x1b\[(?:0;)?2m", b"\x1b[90m", data))
+
+
 class Screen(Terminal):
     """The program's terminal, with its colours."""
+
+    def __init__(self, *arguments: str, home: Path, lines: int) -> None:
+        super().__init__(*arguments, home=home, columns=COLUMNS, lines=lines)
+        self._stream = Greying(self._screen)
 
     @property
     def lines(self) -> list[Text]:
         """The lines of the screen, less the blank ones above the toolbar."""
         rows = [self._screen.buffer[y] for y in range(self._screen.lines)]
-        lines = [Text.assemble(*(looks(row[x]) for x in range(COLUMNS))) for row in rows]
+        lines = [line_of([row[x] for x in range(COLUMNS)]) for row in rows]
         last = max(n for n, line in enumerate(lines[:-1]) if line.plain.strip())
         return [*lines[: last + 2], lines[-1]] if last + 2 < len(lines) else lines
 
-    def read(self, seconds: float = 0.1) -> None:
-        """Take in what the program writes; pyte knows no dim text, so that becomes grey."""
-        feed: Callable[[bytes], None] = type(self._stream).feed.__get__(self._stream)
-        self._stream.feed = lambda data: feed(re.sub(rb"\x1b\[(?:0;)?2m", b"\x1b[90m", data))
-        super().read(seconds)
+
+def line_of(row: Iterable[pyte.screens.Char]) -> Text:
+    """Put characters together that look alike."""
+    parts = groupby(row, key=style_of)
+    return Text.assemble(*(("".join(char.data for char in part), look) for look, part in parts))
 
 
-def looks(char: pyte.screens.Char) -> tuple[str, Style]:
-    """Give a character and its style as rich names it."""
-    names = {"brown": "yellow", "default": "default"}
-
-    def colour(name: str) -> str:
-        name = names.get(name, name)
-        bright = name.removeprefix("bright")
-        if re.fullmatch("[0-9a-f]{6}", name):
-            return f"#{name}"
-        return name if bright == name else f"bright_{names.get(bright, bright)}"
-
-    style = Style(
+def style_of(char: pyte.screens.Char) -> Style:
+    """Give how a character looks in rich's terms."""
+    return Style(
         color=colour(char.fg),
         bgcolor=colour(char.bg),
         bold=char.bold,
@@ -209,7 +211,14 @@ def looks(char: pyte.screens.Char) -> tuple[str, Style]:
         underline=char.underscore,
         reverse=char.reverse,
     )
-    return char.data, style
+
+
+def colour(name: str) -> str:
+    """Translate pyte's name of a colour: of the palette, or six hexadecimal digits."""
+    if re.fullmatch("[0-9a-f]{6}", name):
+        return f"#{name}"
+    plain = name.removeprefix("bright").replace("brown", "yellow")
+    return f"bright_{plain}" if name.startswith("bright") else plain
 
 
 def svg(lines: list[Text], title: str, name: str) -> str:
