@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import select
 import signal
 import sys
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chatrepl.cli_talk import Wanted, is_talk, opened, running, talk, talk_at_once
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import Paths
+from chatrepl.posix import ENDING, HUNG_UP, has_come
 from chatrepl.terminal.screen import Screen
 
 if TYPE_CHECKING:
@@ -96,32 +96,22 @@ def _open_handles() -> None:
 
 def _end_on_signals() -> None:
     """End as a program does that may still do something: what came of a reply is kept."""
-    for name, status in (("SIGTERM", 143), ("SIGHUP", _HUNG_UP)):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
-            signal.signal(number, partial(_end, status))
+    for number in ENDING[1:]:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
+            signal.signal(number, partial(_end, _HUNG_UP if number == HUNG_UP else 143))
 
 
 def _end(status: int, *_: object) -> None:
     """Leave, so that what came of a reply is kept; a second signal must not disturb that."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(status)
-
-
-def _has_come() -> bool:
-    """Whether something can be read from standard input, or its end; True where none can tell."""
-    try:
-        return bool(select.select([sys.stdin], [], [], 0)[0])
-    except (OSError, ValueError):  # Windows asks sockets only
-        return True
 
 
 def _answer(app: "App", wanted: Wanted) -> int:
     from chatrepl.terminal import oneshot  # noqa: PLC0415
 
-    if not sys.stdin.isatty() and not _has_come():
+    if not sys.stdin.isatty() and not has_come(sys.stdin):
         app.load_client()  # whoever writes into the pipe takes their time
     text: str | None = oneshot.compose(wanted.prompt, app.screen)
     if not (text or "").strip():

@@ -1,10 +1,8 @@
 """From settings to a provider: what is known of the model, where its key is, who is asked."""
 
-import os
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ from chatrepl.chat.ports import Provider
 from chatrepl.config import ModelTable, ProviderTable, Table
 from chatrepl.errors import SettingsError
 from chatrepl.paths import Paths
+from chatrepl.posix import others_may_read
 from chatrepl.providers import smollm2
 from chatrepl.providers.azure import DEFAULT_API_VERSION, AzureProvider
 from chatrepl.providers.embedded import (
@@ -79,15 +78,13 @@ class Connector:
     def exposure(self) -> str:
         """Say that others may read the config file although a secret is in it, or nothing."""
         file = self._sources.file_path
-        if os.name == "nt" or file is None:
+        if file is None:
             return ""
         if not any(map(_holds_secret, self._sources.file.providers.values())):
             return ""
-        with suppress(OSError):
-            if file.stat().st_mode & 0o077:
-                place = shlex.quote(str(file))
-                return f"A secret is in {file}, which others may read: chmod 600 {place}"
-        return ""
+        if not others_may_read(file):
+            return ""
+        return f"A secret is in {file}, which others may read: chmod 600 {shlex.quote(str(file))}"
 
     def hide(self, text: str) -> str:
         """Take every secret out of a text."""

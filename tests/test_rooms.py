@@ -1,6 +1,7 @@
 """The import rule: which room may import which, and where each package has its home."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,10 +21,11 @@ ROOMS = ("chat", "providers", "terminal", "store")
 # What each part may import of the others; a room may import itself.
 MAY_IMPORT = {
     "chat": {"errors"},
-    "providers": {"chat", "errors"},
-    "terminal": {"chat", "errors"},
-    "store": {"chat", "errors"},
+    "providers": {"chat", "errors", "posix"},
+    "terminal": {"chat", "errors", "posix"},
+    "store": {"chat", "errors", "posix"},
     "errors": set(),
+    "posix": set(),
     "paths": set(),
     "config": {"errors"},
     "settings": {"config", "errors", "paths"},
@@ -38,8 +40,8 @@ MAY_IMPORT = {
     "attaching": {"chat", "errors", "paths", "reading"},
     "reading": {"chat", "errors"},
     "offers": {"chat", "connecting", "errors", "providers", "settings"},
-    "connecting": {*ROOMS, "config", "errors", "paths", "settings"},
-    "cli": {"app", "cli_chat", "cli_talk", "crash", "errors", "paths", "terminal"},
+    "connecting": {*ROOMS, "config", "errors", "paths", "posix", "settings"},
+    "cli": {"app", "cli_chat", "cli_talk", "crash", "errors", "paths", "posix", "terminal"},
     "cli_chat": {
         "__init__",
         "cli_doctor",
@@ -210,6 +212,67 @@ def test_the_rules_of_a_chat_touch_nothing_outside() -> None:
         if each.part == "chat" and each.target in NOT_IN_CHAT and not each.typing
     ]
     assert not wrong, listed(wrong)
+
+
+# Windows: what only some systems have is in one place, with what stands in for it there.
+
+MODULES_OF_SOME = {
+    *("fcntl", "grp", "msvcrt", "pty", "pwd", "resource", "select", "syslog", "termios", "tty"),
+    *("_winapi", "ctypes", "winreg"),
+}
+NAMES_OF_SOME = re.compile(
+    r"os\.(name|fork\w*|kill\w*|get(e?[ug]id|pg\w+|sid)|set\w*id|tc\w+|mkfifo|f?chown|fchmod|O_NON\w+)"
+    r"|sys\.(platform|getwindowsversion)|platform\.\w+"
+    r"|signal\.(SIG(?!INT$|TERM$|_)\w+|alarm|setitimer|pause|pthread_\w+)|\w+\.(l?chmod|st_mode)"
+)
+ARGUMENTS_OF_SOME = {"start_new_session", "preexec_fn", "process_group", "creationflags"}
+
+
+def of_some_systems(node: ast.AST) -> str:
+    """Give the name of something that only some systems have, or that tells them apart."""
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            named = {name.partition(".")[0] for name in names_in(node)}
+            return " ".join(named & MODULES_OF_SOME)
+        case ast.Attribute():
+            owner = getattr(node.value, "id", getattr(node.value, "attr", "it"))
+            name = f"{owner}.{node.attr}"
+            return name if NAMES_OF_SOME.fullmatch(name) else ""
+        case ast.keyword(arg=str(name)):
+            return name if name in ARGUMENTS_OF_SOME else ""
+        case ast.Constant(value=str(text)):
+            return text if re.fullmatch(r"SIG(?!INT|TERM)[A-Z]+|start_new_session", text) else ""
+    return ""
+
+
+def test_what_only_some_systems_have_is_in_one_module() -> None:
+    found = {
+        (file.relative_to(PACKAGE).as_posix(), name)
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if (name := of_some_systems(node))
+    }
+    assert {name for file, name in found if file == "posix.py"} >= {"termios", "os.name", "SIGHUP"}
+    assert [each for each in sorted(found) if each[0] != "posix.py"] == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("import termios", "from fcntl import flock", "os.fork()", "if os.name == 'nt': pass"),
+        *("sys.platform", "signal.SIGHUP", "getattr(signal, 'SIGTSTP')", "os.kill(1, 2)"),
+        *("Popen(start_new_session=True)", "file.stat().st_mode", "path.chmod(1)"),
+    ],
+)
+def test_what_only_some_systems_have_is_found(code: str) -> None:
+    assert any(map(of_some_systems, ast.walk(ast.parse(code))))
+
+
+@pytest.mark.parametrize(
+    "code", ["os.environ", "signal.SIGINT", "signal.SIG_IGN", "shutil.which('x')", "signal.signal"]
+)
+def test_what_every_system_has_is_let_be(code: str) -> None:
+    assert not any(map(of_some_systems, ast.walk(ast.parse(code))))
 
 
 def declared(extra: str | None = None) -> set[str]:

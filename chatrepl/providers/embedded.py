@@ -15,6 +15,7 @@ from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import ConnectionFailedError, SettingsError, StreamInterruptedError
+from chatrepl.posix import APART
 from chatrepl.providers import smollm2
 from chatrepl.providers.endpoint import Endpoint
 from chatrepl.providers.openai import OpenAIProvider
@@ -170,14 +171,14 @@ class EmbeddedProvider:
             "sampling": smollm2.SAMPLING if self._model.file is None else {},
         }
         with self._open_log() as log:
-            # A session of its own: Ctrl-C in the terminal is for the reply, not for the model.
+            # Apart: Ctrl-C in the terminal is for the reply, not for the model.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "chatrepl.providers.llama_server"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 encoding="utf-8",
-                start_new_session=True,
+                **APART,
             )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

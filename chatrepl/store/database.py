@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from chatrepl.errors import StorageError
+from chatrepl.posix import keep_to_owner
 from chatrepl.store.migrations import format_of, migrate
 
 _PATIENCE = 3.0  # seconds that another program may hold the database for
@@ -166,5 +167,4 @@ def _make_private(file: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     for path, mode in ((folder, 0o700), (file, 0o600)):
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            path.chmod(mode)
+        keep_to_owner(path, mode)

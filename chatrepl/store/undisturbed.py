@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+from chatrepl.posix import ENDING
 
 
 @contextmanager
@@ -19,8 +19,7 @@ def undisturbed() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield come
         return
-    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in ENDING}
     handled = {number: handler for number, handler in before.items() if callable(handler)}
     for number in handled:
         signal.signal(number, lambda number, _: come.append(number))

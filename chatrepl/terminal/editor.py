@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from chatrepl.errors import SettingsError
+from chatrepl.posix import IS_POSIX
 
 _USUAL = ("editor", "nano", "vi", "notepad")
 _CHOOSE = "Set the variable VISUAL or EDITOR to the one you use."
@@ -46,7 +47,7 @@ def _command() -> list[str]:
     for variable in ("VISUAL", "EDITOR"):
         if chosen := os.environ.get(variable, "").strip():
             try:
-                return shlex.split(chosen, posix=os.name != "nt")
+                return shlex.split(chosen, posix=IS_POSIX)
             except ValueError as error:
                 said = f"The variable {variable} can't be read: {error}."
                 raise SettingsError(said, _CHOOSE) from error

@@ -2,16 +2,11 @@
 
 import codecs
 import os
-import select
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
 
-try:
-    import termios
-except ImportError:  # Windows, whose console echoes nothing that is not read
-    termios = None  # type: ignore[assignment]
+from chatrepl.posix import Modes, has_come, keyboard_modes, set_keyboard_modes, silent
 
 
 class Keyboard:
@@ -24,7 +19,7 @@ class Keyboard:
     """
 
     def __init__(self) -> None:
-        self._before: list[Any] | None = None
+        self._before: Modes | None = None
         self._kept = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -41,16 +36,17 @@ class Keyboard:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold it."""
-        if termios is None or not sys.stdin.isatty() or self.is_held:
+        before = None if self.is_held else keyboard_modes()
+        if before is None:
             yield
             return
-        self._before = termios.tcgetattr(sys.stdin)
+        self._before = before
         try:
-            self._set(_silent(self._before))
+            set_keyboard_modes(silent(before))
             yield
         finally:
-            before, self._before = self._before, None
-            self._set(before)
+            self._before = None
+            set_keyboard_modes(before)
 
     @contextmanager
     def released(self) -> Iterator[None]:
@@ -61,38 +57,21 @@ class Keyboard:
             return
         self._kept = self.typed()  # it was not typed for what comes now
         try:
-            self._set(before)
+            set_keyboard_modes(before)
             self._before = None
             yield
         finally:
             self._before = before
-            self._set(_silent(before))
+            set_keyboard_modes(silent(before))
 
     def typed(self) -> str:
         """Take what has been typed since the last time, without waiting for more."""
         kept, self._kept = self._kept, ""
         data = b""
         keys = sys.stdin.fileno()
-        while (
-            self.is_held and select.select([keys], [], [], 0)[0] and (more := os.read(keys, 4096))
-        ):
+        while self.is_held and has_come(keys) and (more := os.read(keys, 4096)):
             data += more
         return kept + self._decoder.decode(data)
-
-    @staticmethod
-    def _set(modes: list[Any]) -> None:
-        with suppress(termios.error):  # the terminal is gone
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, modes)
-
-
-def _silent(modes: list[Any]) -> list[Any]:
-    silent = [*modes[:6], list(modes[6])]
-    silent[0] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR)
-    # Not line by line either: Ctrl-D would be taken for the end of the input.
-    silent[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON)
-    silent[3] |= termios.NOFLSH  # Ctrl-C takes nothing away of what was typed before it
-    silent[6][termios.VSUSP] = b"\0"
-    return silent
 
 
 def as_text(keys: str) -> str:
