@@ -14,7 +14,7 @@ from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.messages import Message
 from chatrepl.chat.turn import Chat
 from chatrepl.providers.scripted import ScriptedProvider
-from chatrepl.terminal.context import rows, table
+from chatrepl.terminal.context import Row, folded, in_lines, rows, table
 from tests.support.guide import num_tokens_from_messages
 
 SYSTEM = Message("system", "Be kind.")
@@ -212,3 +212,54 @@ def test_whatever_a_message_holds_it_stays_one_plain_line(text: str, width: int)
     assert lines[1].rstrip().endswith("sent")
     if "[bold]" in text and width == 80:
         assert "[bold]no markup[/bold]" in lines[1]
+
+
+# A long talk.
+
+
+def numbers_of(row: Row) -> list[int]:
+    """The numbers of the messages that a line stands for."""
+    found = [int(number) for number in re.findall(r"\d+", row.folded.split(",")[-1])]
+    return list(range(found[0], found[1] + 1)) if found else [int(row.number)]
+
+
+def test_of_a_long_talk_the_middle_of_what_stands_alike_is_folded() -> None:
+    chat = a_chat(talk(200).pinned(100).dropped(197), 4_000)
+    everything, short = rows(chat), folded(rows(chat))
+    assert len(everything) == 403
+    assert len(short) < 50
+    assert [n for row in short for n in numbers_of(row)] == list(range(1, 404))
+    for row in short:
+        meant = [everything[n - 1] for n in numbers_of(row)]
+        assert row.tokens == sum(each.tokens for each in meant)
+        assert {each.standing for each in meant} == {row.standing}
+    for standing in "pinned", "dropped", "example", "system":
+        assert not [row for row in short if row.folded and row.standing == standing]
+    assert legend(drawn(chat, short)) == legend(shown(chat, 80))
+    assert any(re.search(r"… \d+ messages, \d+ to \d+ ", line) for line in drawn(chat, short))
+
+
+def drawn(chat: Chat, lines: list[Row]) -> list[str]:
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table(chat, 80, lines))
+    return capture.get().splitlines()
+
+
+def test_a_talk_of_two_screens_is_not_folded() -> None:
+    assert folded(rows(a_chat(talk(18)))) == rows(a_chat(talk(18)))
+
+
+def test_a_screen_reader_hears_the_same_in_sentences() -> None:
+    chat = a_chat(talk(200).pinned(0), 4_000)
+    lines = list(in_lines(chat, folded(rows(chat))))
+    assert lines[:2] == [
+        "1, system, system, 7 tokens: Be kind.",
+        "2, user, example, 5 tokens: Hello",
+    ]
+    assert any(
+        re.fullmatch(r"\d+ messages, \d+ to \d+, left out, [\d,]+ tokens", line) for line in lines
+    )
+    last = "A window of 4,000 tokens: system 7, examples 11, pins "
+    assert lines[-1].startswith(last)
+    assert not re.search(r"\S {2}|[▁-▟·]", "".join(lines))
