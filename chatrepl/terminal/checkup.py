@@ -39,6 +39,10 @@ def show(finding: Finding, screen: Screen) -> None:
 
     style = _STYLES[finding.state]
     words = Text(line, style="dim" if finding.state == "skipped" else "")
+    if screen.accessible:
+        state = "skipped" if finding.state == "skipped" else mark
+        screen.out.print(Text(f"{name}, {state}: {line}"))
+        return
     head = Text(f"{mark:5}  ", style=style)
     if screen.out.width < _ROOMY:
         screen.out.print(head + Text(name, style="bold"))

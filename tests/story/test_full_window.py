@@ -375,7 +375,7 @@ def test_when_no_summary_comes_the_oldest_are_left_out(
     assert notices[0].startswith("condensing the oldest ")
     assert notices[-2].startswith("No summary, so the oldest exchanges are left out: ")
     assert reason in notices[-2]
-    assert notices[-1] == "left out 3 exchanges, 312 tokens; /context shows them"
+    assert notices[-1] == "left out 3 exchanges, 312 tokens"
     assert begins(answering.turns[0])[:2] == ["Be kind.", "Question 4"]
 
 
