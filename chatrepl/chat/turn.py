@@ -28,6 +28,7 @@ from chatrepl.chat.events import (
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
+from chatrepl.chat.thinking import thoughts_apart
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.tree import Tree
 from chatrepl.chat.trimming import Window, check_images, fit, too_full
@@ -61,15 +62,15 @@ class _Turn:
     pieces: list[str] = field(default_factory=list)
     finish_reason: str | None = None
     usage: Usage | None = None
-    thought: bool = False
+    thoughts: list[str] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         """Take in what a provider said."""
         match event:
             case TextDelta(text):
                 self.pieces.append(text)
-            case ReasoningDelta():
-                self.thought = True
+            case ReasoningDelta(text):
+                self.thoughts.append(text)
             case UsageReport(usage):
                 self.usage = usage
             case Finished(finish_reason):
@@ -83,6 +84,7 @@ class Chat:
     what the server reported in this chat; `sent` is what was sent last. `counter` and
     `calibration` count for the model that answers now; `measuring` is held while they do, since
     the toolbar counts beside the prompt. `draft` is the line that was counted for it last.
+    `thoughts` are those before the last reply, as far as they came; nobody keeps them.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -116,6 +118,7 @@ class Chat:
         self.conversation = conversation if tree else self.tree.adopt(conversation)
         self.recorder = recorder or NoRecorder()
         self.sent: Window | None = None
+        self.thoughts = ""
         self._left_out: tuple[object, ...] = ()
         self._rest_until = 0  # exchanges; no summary is tried before there are so many
 
@@ -202,6 +205,7 @@ class Chat:
     def go_to(self, exchange: int) -> None:
         """Make another path the conversation: the one that ends with an exchange, 0 for none."""
         self.conversation = self.tree.follow(self.conversation, exchange)
+        self.thoughts = ""
 
     def keep(self) -> None:
         """Have the recorder keep where the talk stands."""
@@ -229,6 +233,8 @@ class Chat:
                     self.recorder.text(event.text)
                 yield event
         finally:
+            before = [self.thoughts] if goes_on and self.thoughts else []
+            self.thoughts = "\n\n".join([*before, "".join(turn.thoughts)]).rstrip()
             self._keep_reply(replace(talk, note=draft.note), turn)
 
     def _placed(self, exchange: Exchange) -> Exchange:
@@ -252,7 +258,7 @@ class Chat:
         if last.reply is not None:
             reply = Message("assistant", last.reply.content + reply.content)
             usage = last.usage + usage if last.usage and usage else usage or last.usage
-        elif usage is not None and not turn.thought and not usage.reasoning_tokens:
+        elif usage is not None and not turn.thoughts and not usage.reasoning_tokens:
             self.calibration.observe_reply(reply, usage.completion_tokens)
         self.tree.marked(*self.tree.marks(self.conversation))  # of a reply that is left
         exchange = self._signed(last.answered(reply, turn.finish_reason, usage))
@@ -311,7 +317,7 @@ class Chat:
         asked = planned.request
         request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
         note = planned.note(
-            (yield from read_note(self.provider.stream(request), self._spend_on_note))
+            (yield from read_note(self._stream(request), self._spend_on_note))
         )
         with self.measuring:
             tokens = self.calibration.cost(note.message)
@@ -335,6 +341,9 @@ class Chat:
             with self.measuring:
                 self.calibration.observe(self.sent.messages, usage.prompt_tokens)
 
+    def _stream(self, request: Request) -> Iterator[Event]:
+        return thoughts_apart(self.provider.stream(request))
+
     def _ask(self, window: Window) -> Iterator[Event]:
         """Send the window; trim further and send again where the server says it is too much."""
         limit: int | None = None
@@ -344,7 +353,7 @@ class Chat:
             request = Request(self.card, window.messages, window.max_tokens, self.temperature)
             began = False
             try:
-                for event in self.provider.stream(request):
+                for event in self._stream(request):
                     began = began or isinstance(event, TextDelta)
                     yield event
             except ContextOverflowError as overflow:
