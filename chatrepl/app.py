@@ -89,6 +89,8 @@ class App:
             self._loaded = self.saved.conversation
             self._choose_model_of(self.saved)
         self.settings = self.sources.resolve()
+        where = str(self.sources.file_path)
+        self.screen.theme.choose(self.settings.theme, self.settings.styles, where)
         self.conversation = self._begin(self.settings)
         self.attached = self.attach(self.files) if self.files else ()
         if self.attached:  # before a model is fetched that can't see them

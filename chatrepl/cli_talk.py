@@ -111,7 +111,7 @@ def talk(wanted: Wanted, screen: Screen) -> None:
     with running(opened(wanted, screen)) as app:
         app.first = is_first_run(app.paths)
         app.ready(interactive=True)
-        repl = _repl(app, screen, Prompt(app.paths.history))
+        repl = _repl(app, screen, Prompt(app.paths.history, screen.theme))
         if app.saved is not None:
             repl.show_where(app.saved)
         repl.run()
@@ -123,7 +123,7 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
 
     paths = Paths.from_environment()
     is_first = is_first_run(paths)  # before the prompt is there, which leaves a mark
-    prompt = Prompt(paths.history)
+    prompt = Prompt(paths.history, screen.theme)
     opening = _Opening(read, screen, prompt, is_first=is_first)
     line: str | Aside | None = None
     with prompt.held():

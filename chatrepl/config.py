@@ -17,6 +17,7 @@ Kind = Literal["openai", "azure", "embedded"]
 Overflow = Literal["trim", "ask", "summarize"]
 EditingMode = Literal["emacs", "vi"]
 Submit = Literal["enter", "alt-enter"]
+ThemeName = Literal["auto", "dark", "light", "plain"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -102,6 +103,8 @@ class ConfigFile(Choices, frozen=True):
     persona: str | None = None
     editing_mode: EditingMode = "emacs"
     submit: Submit = "enter"
+    theme: ThemeName = "auto"
+    styles: dict[str, str] = {}
     personas: dict[str, Persona] = {}
     providers: dict[str, ProviderTable] = {}
     models: dict[str, ModelTable] = {}

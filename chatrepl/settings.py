@@ -23,6 +23,7 @@ from chatrepl.config import (
     Persona,
     ProviderTable,
     Submit,
+    ThemeName,
     nearest,
     parse_config,
 )
@@ -72,6 +73,8 @@ class Settings:
     submit: Submit = "enter"
     plain: bool = False
     save: bool = True
+    theme: ThemeName = "auto"
+    styles: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ModelTable] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -150,6 +153,8 @@ class Sources:
             examples=tuple(persona.examples),
             editing_mode=self.file.editing_mode,
             submit=self.file.submit,
+            theme=self.file.theme,
+            styles=self.file.styles,
             models=self.file.models,
             origins=origins,
             **chosen,

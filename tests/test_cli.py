@@ -103,6 +103,7 @@ def test_json_prints_one_object_with_the_documented_keys(home: Path, server: Loo
     assert re.fullmatch("[a-z]{6}", result.pop("session"))
     assert result == {
         "reply": "Hello → you",
+        "reasoning": None,
         "finish_reason": "stop",
         "model": "loop-1",
         "provider": "openai",

@@ -79,7 +79,7 @@ HOMES = {
     "prompt_toolkit": (("terminal",), False),
     "rich": (("terminal",), False),
     "markdown_it": (("terminal", "store.export", "store.page"), False),
-    "pygments": (("store.page",), False),
+    "pygments": (("store.page", "terminal.highlighting"), False),
     "typer": (
         ("cli_chat", "cli_doctor", "cli_init", "cli_key", "cli_options", "cli_sessions"),
         False,

@@ -316,9 +316,7 @@ class Chat:
         yield Condensing(planned.exchanges)
         asked = planned.request
         request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
-        note = planned.note(
-            (yield from read_note(self._stream(request), self._spend_on_note))
-        )
+        note = planned.note((yield from read_note(self._stream(request), self._spend_on_note)))
         with self.measuring:
             tokens = self.calibration.cost(note.message)
             about = self.calibration.about

@@ -15,6 +15,7 @@ from chatrepl.terminal.outcomes import Outcome, ending, show_turn
 from chatrepl.terminal.replies import PlainReply, Reply, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen, print_json
+from chatrepl.terminal.thinking import Thinking
 
 
 class NoReply(PlainReply):
@@ -66,10 +67,11 @@ def answer(  # noqa: PLR0913 - what is said, and how it is shown
     """
     outcome = Outcome()
     announce(chat, attachments, screen.notice)
+    say_thoughts = Thinking.summary if screen.on_terminal and not as_json else None
     try:
-        show_turn(
-            _turn(chat, prompt, attachments), _reply(screen, plain=plain, as_json=as_json), outcome
-        )
+        reply = _reply(screen, plain=plain, as_json=as_json)
+        events = _turn(chat, prompt, attachments)
+        show_turn(events, reply, outcome, say_thoughts=say_thoughts)
     except (ChatreplError, KeyboardInterrupt):
         if as_json and outcome.text:
             print_json(_result(chat, outcome))
@@ -159,6 +161,7 @@ def _result(chat: Chat, outcome: Outcome) -> dict[str, Any]:
     assert chat.sent is not None
     return {
         "reply": outcome.text,
+        "reasoning": outcome.thoughts or None,
         "finish_reason": outcome.finish_reason,
         "model": outcome.model or chat.card.name,
         "provider": chat.provider.name,

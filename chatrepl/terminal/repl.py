@@ -29,6 +29,7 @@ from chatrepl.terminal.prompt import Prompt, letting_keys_through
 from chatrepl.terminal.replies import open_block, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
+from chatrepl.terminal.thinking import Thinking
 from chatrepl.terminal.toolbar import toolbar
 from chatrepl.terminal.window_commands import message_numbers
 
@@ -255,7 +256,7 @@ class Repl:
                     reply.text(message.content)
             else:
                 shown = clean(outlined(message)).replace("\n", "\n  ")
-                self.screen.out.print(Text.assemble(("> ", "bold cyan"), shown))
+                self.screen.out.print(Text.assemble(("> ", "role"), shown))
             print()
         if exchange.reply is not None and not exchange.is_whole:
             self.screen.notice("The reply was cut off. /continue goes on with it.")
@@ -329,7 +330,8 @@ class Repl:
         try:
             reply = reply_on(self.screen, plain=self.host.plain, before=before)
             keyboard = self.prompt.keyboard
-            show_turn(events, reply, outcome, keyboard.typed if keyboard.is_held else None)
+            typed = keyboard.typed if keyboard.is_held else None
+            show_turn(events, reply, outcome, typed, self._say_thoughts)
         except KeyboardInterrupt:
             self._keep_typed()
             stopped = "asking again" if outcome.ask_again else "stopped"
@@ -347,6 +349,11 @@ class Repl:
             elif not self._answered:
                 self.prefill = text
         return outcome.ask_again
+
+    def _say_thoughts(self, thinking: Thinking) -> str:
+        counter = self.chat.counter
+        count = f"{counter.about}{counter.text(thinking.text):,}" if counter.loaded else ""
+        return thinking.summary(count, "/thoughts shows it")
 
     def _do(self, line: str) -> None:
         command = read_command(line)

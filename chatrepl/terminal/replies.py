@@ -1,6 +1,7 @@
 """Showing a reply while it streams: as the text it is, or (rendering.py) as Markdown."""
 
 import sys
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from chatrepl.terminal.sanitize import Sanitizer
@@ -18,6 +19,9 @@ class Reply(Protocol):
 
     def text(self, piece: str) -> None:
         """Show a piece of the reply."""
+
+    def think(self, line: Callable[[int], str]) -> None:
+        """Show that the model thinks, until its text comes: a line of so many columns at most."""
 
     def notice(self, line: str) -> None:
         """Say a line about the turn."""
@@ -52,6 +56,9 @@ class PlainReply:
     def text(self, piece: str) -> None:
         """Write a piece at once."""
         self._write(self._sanitizer.feed(piece) if self._sanitizer is not None else piece)
+
+    def think(self, line: Callable[[int], str]) -> None:
+        """Show nothing: here nothing is drawn anew."""
 
     def notice(self, line: str) -> None:
         """Say a line on standard error; on a terminal it begins a line of its own."""

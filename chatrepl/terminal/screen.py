@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import ChatreplError
 from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.theme import Theme, from_environment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,13 +20,14 @@ class Screen:
     outside never goes through rich's markup.
 
     While something is being drawn, `above` is what shows a notice without spoiling it; it may be
-    called from any thread, and shows it with `say`.
+    called from any thread, and shows it with `say`. `theme` says how everything looks.
     """
 
     def __init__(self) -> None:
         self.above: Callable[[str], None] | None = None
-        self._out: Console | None = None
-        self._err: Console | None = None
+        self.theme = Theme(from_environment(os.environ))
+        self._consoles: dict[str, Console] = {}
+        self._shown: dict[str, Mapping[str, str]] = {}  # the styles that each has
 
     @property
     def on_terminal(self) -> bool:
@@ -40,16 +42,12 @@ class Screen:
     @property
     def out(self) -> "Console":
         """Standard output."""
-        if self._out is None:
-            self._out = _console(stderr=False)
-        return self._out
+        return self._console("out")
 
     @property
     def err(self) -> "Console":
         """Standard error."""
-        if self._err is None:
-            self._err = _console(stderr=True)
-        return self._err
+        return self._console("err")
 
     def notice(self, line: str) -> None:
         """Say a dim line, above what is being drawn."""
@@ -61,13 +59,13 @@ class Screen:
 
     def say(self, line: str) -> None:
         """Say a dim line where the cursor is."""
-        self._say(line, "dim")
+        self._say(line, "notice")
 
     def error(self, error: ChatreplError) -> None:
         """Say what went wrong, and on a second line what to do next."""
-        self._say(error.text, "red")
+        self._say(error.text, "error")
         if error.hint:
-            self._say(error.hint, "dim")
+            self._say(error.hint, "hint")
 
     def _say(self, line: str, style: str) -> None:
         if not sys.stderr.isatty():
@@ -77,28 +75,22 @@ class Screen:
 
         self.err.print(Text(clean(line), style=style))
 
+    def _console(self, name: str) -> "Console":
+        """Give a console, in the styles that hold now."""
+        from rich.theme import Theme as Styles  # noqa: PLC0415 - see the class
 
-# What rich's own styles of Markdown get wrong on a light background, or louder than the text.
-_STYLES = {
-    "markdown.code": "cyan",
-    "markdown.block_quote": "italic",
-    "markdown.h1": "bold underline",
-    "markdown.h2": "bold",
-    "markdown.h3": "bold",
-    "markdown.h4": "italic",
-    "markdown.item.number": "default",
-    "markdown.link": "default",
-    "markdown.link_url": "blue underline",
-    "markdown.table.header": "bold",
-    "markdown.table.border": "dim",
-}
+        styles = self.theme.styles
+        if name not in self._consoles:
+            from rich.console import Console  # noqa: PLC0415
 
-
-def _console(*, stderr: bool) -> "Console":
-    from rich.console import Console  # noqa: PLC0415 - see the class
-    from rich.theme import Theme  # noqa: PLC0415
-
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, theme=Theme(_STYLES))
+            is_err = name == "err"
+            self._consoles[name] = Console(
+                stderr=is_err, highlight=False, markup=False, emoji=False, theme=Styles(styles)
+            )
+        elif self._shown[name] is not styles:
+            self._consoles[name].push_theme(Styles(styles), inherit=False)
+        self._shown[name] = styles
+        return self._consoles[name]
 
 
 def print_json(value: object) -> None:

@@ -159,7 +159,7 @@ def branch(repl: "Repl", argument: str) -> None:
         repl.screen.notice("nothing has been said yet")
     for number, name, words in _branches(repl):
         here = "*" if name else " "
-        line = Text.assemble((f"{here} {number:>2}", "bold"), "  ", clean(words))
+        line = Text.assemble((f"{here} {number:>2}", "name"), "  ", clean(words))
         line.truncate(repl.screen.out.width, overflow="ellipsis")
         repl.screen.out.print(line)
 

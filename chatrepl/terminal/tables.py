@@ -14,5 +14,5 @@ def pairs(rows: Iterable[tuple[str, str]]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for term, words in rows:
-        table.add_row(Text(clean(term), style="bold"), Text(clean(words)))
+        table.add_row(Text(clean(term), style="name"), Text(clean(words)))
     return table

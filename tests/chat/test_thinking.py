@@ -1,6 +1,7 @@
 """Thoughts in a reply's text: told apart whatever the pieces are, shown, and never sent back."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -63,7 +64,7 @@ def test_what_is_thought_and_what_is_said(reply: str, thoughts: str, text: str) 
 def test_any_split_into_pieces_gives_the_same(reply: str, data: st.DataObject | None) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(reply)))) if data else range(len(reply))
     ends = [0, *sorted(cuts), len(reply)]
-    pieces = [reply[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    pieces = [reply[start:end] for start, end in pairwise(ends)]
     assert told_apart(pieces) == told_apart([reply])
 
 
@@ -106,7 +107,11 @@ def chat_with(*scripts: Iterable[Line] | str) -> tuple[Chat, ScriptedProvider]:
 
 
 def test_thoughts_are_no_part_of_the_reply_and_never_sent_back() -> None:
-    script = [TextDelta("<think>\nHm."), TextDelta("</think>\n\nYes."), Finished("stop")]
+    script: list[Line] = [
+        TextDelta("<think>\nHm."),
+        TextDelta("</think>\n\nYes."),
+        Finished("stop"),
+    ]
     chat, provider = chat_with(script, "Again.")
     events = list(chat.say("Hi"))
     assert events == [ReasoningDelta("Hm."), TextDelta("Yes."), Finished("stop")]

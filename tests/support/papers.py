@@ -13,6 +13,7 @@ from rich.console import Console
 
 from chatrepl.terminal.blocks import Block, new_parser
 from chatrepl.terminal.elements import Growth, Markdown
+from chatrepl.terminal.highlighting import colours_of
 from chatrepl.terminal.rendering import MarkdownReply, prepare
 from chatrepl.terminal.screen import Screen
 
@@ -142,7 +143,7 @@ def print_at_once(text: str, paper: Paper) -> None:
     tokens = new_parser().parse(text)
     for token in tokens:
         prepare(token)
-    paper.console.print(Markdown(Block(text, tokens), Growth()))
+    paper.console.print(Markdown(Block(text, tokens), Growth(), colours_of(paper.theme.styles)))
 
 
 def at_once(text: str, columns: int) -> Shown:
