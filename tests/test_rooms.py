@@ -93,6 +93,7 @@ HOMES = {
     "charset_normalizer": (("reading",), True),
     "imagesize": (("reading",), True),
     "pathspec": (("attaching",), True),
+    "pyperclip": (("terminal.clipboard",), True),
 }
 
 # The rules of a chat touch no files, network, terminal, process or clock.

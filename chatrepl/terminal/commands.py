@@ -8,7 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
-from chatrepl.terminal import attachments, keys, session_commands, window_commands
+from chatrepl.terminal import (
+    attachments,
+    keys,
+    reading_commands,
+    session_commands,
+    window_commands,
+)
 from chatrepl.terminal.completion import Completable
 from chatrepl.terminal.paths import paths
 from chatrepl.terminal.window_commands import message_numbers
@@ -215,6 +221,25 @@ COMMANDS = (
         'attach to the next message, or list; "" takes back',
         attachments.file,
         _paths,
+    ),
+    Command(
+        "copy",
+        "[N]",
+        "copy the last reply, or its Nth code block",
+        reading_commands.copy,
+        reading_commands.block_numbers,
+    ),
+    Command("raw", "", "show the source of the last reply", reading_commands.raw),
+    Command("open", "", "show the last reply in the pager", reading_commands.open_reply),
+    Command(
+        "thoughts", "", "show what the model thought before its reply", reading_commands.thoughts
+    ),
+    Command(
+        "theme",
+        "[NAME]",
+        "show the theme, or switch: auto, dark, light, plain",
+        reading_commands.theme,
+        reading_commands.theme_names,
     ),
     Command("tokens", "", "show what the conversation costs", window_commands.tokens),
     Command(

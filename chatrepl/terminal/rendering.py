@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.syntax import SyntaxTheme
 from rich.text import Text
 
-from chatrepl.terminal.blocks import Block, BlockSplitter
+from chatrepl.terminal.blocks import Block, BlockSplitter, new_parser
 from chatrepl.terminal.drawing import Drawing
 from chatrepl.terminal.elements import Growth, Markdown
 from chatrepl.terminal.highlighting import colours_of
@@ -63,6 +63,12 @@ def render(  # noqa: PLR0913 - what a block looks like depends on that much
     rendered = _PADDING.sub(lambda blanks: "\x1b[0m" * ("m" in blanks[0]), capture.get())
     rendered = rendered.partition("\n")[2] if below else rendered
     return rendered if block.begins else rendered.removeprefix("\n")
+
+
+def render_whole(text: str, screen: Screen) -> str:
+    """Render a whole reply, filtered already, as it looks once it has ended."""
+    block = Block(text, new_parser().parse(text))
+    return render(screen.out, block, Growth(), colours_of(screen.theme.styles), below=False)
 
 
 def prepare(token: Token) -> None:

@@ -120,6 +120,14 @@ class Theme:
         """Name the column of the table that holds."""
         return (self._background or "dark") if self._choice == "auto" else self._choice
 
+    @property
+    def description(self) -> str:
+        """Say which theme holds, and why."""
+        if self._choice != "auto":
+            return self._choice
+        known = "as the terminal's background" if self._background else "its background is unknown"
+        return f"auto ({self.column}: {known})"
+
     def choose(
         self, choice: Choice, own: Mapping[str, str] | None = None, source: str = ""
     ) -> None:

@@ -86,7 +86,8 @@ def test_the_issues_commands_are_there() -> None:
     window = "context pin unpin drop overflow"
     sessions = "sessions resume search title new fork edit branch redo continue export"
     prompt = "vi file"
-    issues = f"{first} {window} {sessions} {prompt}".split()
+    reading = "copy raw open thoughts theme"
+    issues = f"{first} {window} {sessions} {prompt} {reading}".split()
     assert {command.name for command in COMMANDS} == set(issues)
 
 
