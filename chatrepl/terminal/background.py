@@ -27,7 +27,9 @@ _RGB = re.compile(r"rgba?:([0-9a-f]{1,4})/([0-9a-f]{1,4})/([0-9a-f]{1,4})", re.I
 
 def ask(output: Output) -> None:
     """Ask for the background, with the next thing that is written, where it is of any use."""
-    if output.responds_to_cpr and not os.environ.get("NO_COLOR"):
+    # The console of an older Linux writes a part of what it does not know.
+    is_of_use = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "linux"
+    if output.responds_to_cpr and is_of_use:
         output.write_raw("\x1b]11;?\x1b\\")
 
 

@@ -14,14 +14,14 @@ LONGEST = 74_994
 """Bytes of text that OSC 52 may carry: hterm takes sequences of up to 100,000, others more."""
 
 _PATIENCE = 3.0
-"""Seconds that the system's clipboard may take."""
+"""Seconds that a program may take to take a text."""
 
 
 def osc52(text: str, *, in_tmux: bool = False) -> str:
     r"""Give the sequence that has the terminal take a text into its clipboard.
 
-    tmux takes it itself where its set-clipboard is on, and hands it on only inside a sequence of
-    its own, where allow-passthrough is: there both are given.
+    tmux takes it where its set-clipboard is on, and hands it on inside a sequence of its own where
+    allow-passthrough is: there both are given. By default it does neither, see `copy_to_tmux`.
 
     >>> osc52("hi")
     '\x1b]52;c;aGk=\x07'
@@ -41,15 +41,27 @@ def is_remote(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
 
 
-def copy_to_system(text: str) -> bool:
+def copy_to_tmux(text: str) -> bool:
+    """Put a text into a buffer of the tmux that this runs in, and its terminal's clipboard.
+
+    tmux does both from 3.2 on. False if it does not.
+    """
+    return _is_taken(text, ["tmux", "load-buffer", "-w", "-"])
+
+
+def copy_to_system(text: str, *, patience: float = _PATIENCE) -> bool:
     """Put a text into the clipboard of this machine; False if there is none that takes it."""
+    return _is_taken(text, [sys.executable, "-P", str(Path(__file__))], patience)
+
+
+def _is_taken(text: str, command: list[str], patience: float = _PATIENCE) -> bool:
     try:
-        done = subprocess.run(  # noqa: S603 - this very file
-            [sys.executable, "-P", str(Path(__file__))],
+        done = subprocess.run(  # noqa: S603 - this very file, or tmux
+            command,
             input=text.encode(errors="replace"),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE,
+            timeout=patience,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

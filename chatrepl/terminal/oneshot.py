@@ -1,7 +1,7 @@
 """One answer, then exit: for pipes and scripts."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from chatrepl.chat.attachments import Attachment
@@ -22,6 +22,9 @@ class NoReply(PlainReply):
     """Shows notices only: the reply goes into the JSON object at the end."""
 
     def text(self, piece: str) -> None:
+        """Show nothing."""
+
+    def think(self, line: Callable[[int], str]) -> None:
         """Show nothing."""
 
 

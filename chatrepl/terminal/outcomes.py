@@ -66,9 +66,9 @@ def show_turn(
     pieces: list[str] = []
     thinking, stalled = Thinking(), False
 
-    def over() -> None:
+    def over(below: str = "") -> None:
         if thinking.end() and say_thoughts is not None:
-            reply.notice(say_thoughts(thinking))
+            reply.notice(say_thoughts(thinking) + below)
 
     with reply, closing(cast("Generator[Event]", events)):
         try:
@@ -76,7 +76,7 @@ def show_turn(
                 before, stalled = stalled, isinstance(event, Stalled)
                 match event:
                     case TextDelta(text):
-                        over()
+                        over("\n")  # a blank line, then the reply
                         pieces.append(text)
                         reply.text(text)
                     case UsageReport(usage):

@@ -254,7 +254,7 @@ class Prompt:
 
         What is none of them goes into the history: it may have been typed before the question.
         """
-        session: PromptSession[str] = PromptSession(style=self._style)
+        session: PromptSession[str] = PromptSession(style=self._style, key_bindings=self._answers)
         for letter, meaning in choices.items():
             print(f"  {letter}  {meaning}")
         question = f"{'/'.join(choices)}> "

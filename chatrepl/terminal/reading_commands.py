@@ -55,10 +55,12 @@ def copy(repl: "Repl", argument: str) -> None:
     ways = []
     if not clipboard.is_remote(os.environ) and clipboard.copy_to_system(text):
         ways.append("system clipboard")
-    by_terminal = repl.screen.can_redraw and clipboard.fits_osc52(text)
-    if by_terminal:
+    in_tmux = "TMUX" in os.environ
+    if in_tmux and clipboard.copy_to_tmux(text):
+        ways.append("tmux and its terminal")
+    elif repl.screen.can_redraw and clipboard.fits_osc52(text):
         ways.append("terminal (OSC 52)")
-        sys.stdout.write(clipboard.osc52(text, in_tmux="TMUX" in os.environ))
+        sys.stdout.write(clipboard.osc52(text, in_tmux=in_tmux))
         sys.stdout.flush()
     if not ways:
         raise SettingsError(

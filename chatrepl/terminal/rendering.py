@@ -22,6 +22,7 @@ from chatrepl.terminal.blocks import Block, BlockSplitter, new_parser
 from chatrepl.terminal.drawing import Drawing
 from chatrepl.terminal.elements import Growth, Markdown
 from chatrepl.terminal.highlighting import colours_of
+from chatrepl.terminal.replies import THINKING
 from chatrepl.terminal.sanitize import Sanitizer, clean
 from chatrepl.terminal.screen import Screen
 
@@ -151,6 +152,8 @@ class MarkdownReply:
     def think(self, line: Callable[[int], str]) -> None:
         """Show a line beside the spinner, until the first piece."""
         self._thinking = line
+        if not self._moving:
+            self.notice(THINKING)
 
     def notice(self, line: str) -> None:
         """Print a line above the open block; may be called from any thread."""

@@ -7,6 +7,9 @@ from typing import Protocol, Self
 from chatrepl.terminal.sanitize import Sanitizer
 from chatrepl.terminal.screen import Screen
 
+THINKING = "thinking …"
+"""Said where no line can be drawn that is alive."""
+
 
 class Reply(Protocol):
     """Somewhere that a reply is shown."""
@@ -58,7 +61,9 @@ class PlainReply:
         self._write(self._sanitizer.feed(piece) if self._sanitizer is not None else piece)
 
     def think(self, line: Callable[[int], str]) -> None:
-        """Show nothing: here nothing is drawn anew."""
+        """Say so on a terminal, once."""
+        if self._screen.on_terminal:
+            self.notice(THINKING)
 
     def notice(self, line: str) -> None:
         """Say a line on standard error; on a terminal it begins a line of its own."""

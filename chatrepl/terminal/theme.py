@@ -125,8 +125,9 @@ class Theme:
         """Say which theme holds, and why."""
         if self._choice != "auto":
             return self._choice
-        known = "as the terminal's background" if self._background else "its background is unknown"
-        return f"auto ({self.column}: {known})"
+        if self._background is None:
+            return f"auto ({self.column}: the terminal does not say what its background is)"
+        return f"auto ({self.column}, as the terminal's background)"
 
     def choose(
         self, choice: Choice, own: Mapping[str, str] | None = None, source: str = ""

@@ -8,7 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatrepl.chat.catalogue import card_for
+from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
+from chatrepl.chat.messages import Message
 from chatrepl.chat.thinking import ThoughtSplitter, thoughts_apart
 from chatrepl.chat.turn import Chat
 from chatrepl.chat.usage import Usage
@@ -137,3 +139,17 @@ def test_thoughts_before_a_reply_goes_on_are_added_and_those_of_another_reply_go
     assert chat.thoughts == "One.\n\nTwo."
     chat.go_to(0)
     assert chat.thoughts == ""
+
+
+def test_the_thoughts_of_who_makes_a_summary_are_no_part_of_it() -> None:
+    said = Conversation()
+    for number in range(8):
+        said = said.asking(Message("user", f"Question {number}" + " why" * 20))
+        said = said.answered(Message("assistant", "So" + " it is" * 10), "stop", None)
+    script: list[Line] = [TextDelta("<think>Hm, hm.</think>\n\nThey asked."), Finished("stop")]
+    provider = ScriptedProvider(script, "Fine.")
+    card = card_for("gpt-4", context_window=300)
+    chat = Chat(provider, card, said, reply_limit=60, overflow="summarize")
+    list(chat.say("Hi"))
+    assert chat.conversation.note is not None
+    assert chat.conversation.note.text == "They asked."

@@ -161,7 +161,7 @@ def test_the_theme_is_the_terminals_and_no_answer_of_it_is_ever_typed(
         assert "> typed ahead and behind" in terminal.screen.split("\n")
         terminal.key("ctrl-c")
         terminal.wait_for_prompt()
-        answer(terminal, "/theme", "theme: auto (light: as the terminal's background)")
+        answer(terminal, "/theme", "theme: auto (light, as the terminal's background)")
         terminal.say("hello")
         terminal.wait_for("One")
         terminal.type("\x1b]11;rgb:00/00/00\x07")  # late, while a reply streams
