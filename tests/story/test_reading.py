@@ -49,7 +49,9 @@ def test_a_reply_is_copied_shown_as_its_source_and_opened(home: Path, server: Lo
         "xclip",
         f'case "$*" in *-o) cat {kept} ;; *) cat >{kept}; echo noise; echo noise >&2 ;; esac',
     )
-    pager = program(home / "bin", "my pager", f'cat >"{seen}"; stty tostop </dev/tty')
+    # It gets a Ctrl-C, as the chat does at that moment, and leaves the terminal in disorder.
+    script = f'trap "" INT; kill -INT 0; (cat; echo "[$LESS]") >"{seen}"; stty tostop </dev/tty'
+    pager = program(home / "bin", "my pager", script)
     path = f"{home / 'bin'}:/usr/bin:/bin"
     env = {"PATH": path, "DISPLAY": ":0", "PAGER": f"'{pager}'"}
     server.then(says(CODE))
@@ -74,12 +76,13 @@ def test_a_reply_is_copied_shown_as_its_source_and_opened(home: Path, server: Lo
         assert "**" not in terminal.scrollback
         answer(terminal, "/raw", "Run **this**:")
         terminal.say("/open")
-        terminal.wait_until(lambda: seen.exists() and seen.read_text(), "the pager")
+        terminal.wait_until(lambda: seen.exists() and "[-R]" in seen.read_text(), "the pager")
         terminal.wait_for_prompt()
         shown = re.sub(r"\x1b\[[0-9;]*m", "", seen.read_text())
         assert "Run this:" in shown
         assert "**" not in shown
         assert termios.tcgetattr(terminal.process.child_fd) == modes
+        assert "stopped" not in terminal.scrollback
         say_and_hear(terminal, "and again")
 
 

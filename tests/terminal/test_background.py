@@ -1,5 +1,7 @@
 """The terminal's answer about its background, among what is typed."""
 
+import asyncio
+
 import pytest
 from prompt_toolkit import PromptSession
 from prompt_toolkit.enums import EditingMode
@@ -24,7 +26,7 @@ def typed(text: str, mode: EditingMode = EditingMode.EMACS) -> tuple[str, list[s
             key_bindings=merge_key_bindings([bindings(), answers(seen.append)]),
             editing_mode=mode,
         )
-        return session.prompt(), seen
+        return asyncio.run(asyncio.wait_for(session.prompt_async(), 10)), seen
 
 
 @pytest.mark.parametrize("mode", EditingMode)

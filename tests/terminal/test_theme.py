@@ -97,7 +97,8 @@ def test_the_user_goes_before_the_terminal(
     choice: Choice, background: Background | None, column: str
 ) -> None:
     theme = Theme()
-    theme.choose(choice, {"prompt": "italic"})
+    theme.choose("auto", {"prompt": "italic"})
+    theme.choose(choice)
     if background is not None:
         theme.seen(background)
     assert theme.column == column
