@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 
 from chatrepl.errors import SettingsError
-from chatrepl.terminal.keys import kept_modes
 from chatrepl.terminal.screen import Screen
 
 _NOT_RUN = {126, 127}
@@ -36,14 +35,13 @@ def page(text: str, screen: Screen) -> None:
         return
     before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN: that is inherited
     try:
-        with kept_modes():
-            done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
-                command,
-                shell=True,
-                input=text.encode(errors="replace"),
-                env={"LESS": "-R", **os.environ},  # PAGER=less would show the colours as codes
-                check=False,
-            )
+        done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
+            command,
+            shell=True,
+            input=text.encode(errors="replace"),
+            env={"LESS": "-R", **os.environ},  # PAGER=less would show the colours as codes
+            check=False,
+        )
     finally:
         signal.signal(signal.SIGINT, before)
     if done.returncode in _NOT_RUN:

@@ -18,7 +18,7 @@ from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.utils import is_dumb_terminal
 
-from chatrepl.terminal.background import answers, ask, style_of
+from chatrepl.terminal.background import Background, style_of
 from chatrepl.terminal.completion import CommandCompleter, Completable, begins_offer
 from chatrepl.terminal.folds import Folds
 from chatrepl.terminal.keyboard import Keyboard, as_text
@@ -99,8 +99,7 @@ class Prompt:
         self.is_stopped = False
         self.submit: Submit = "enter"
         self._style = style_of(theme)
-        self._answers = answers(theme.seen)
-        self._has_asked = False  # for the background
+        self._background = Background(theme.seen)
         self._completer = CommandCompleter(())
         self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
         self._can_go_back: Callable[[str], bool] = lambda _line: False
@@ -108,7 +107,10 @@ class Prompt:
             multiline=True,
             prompt_continuation="  ",
             key_bindings=merge_key_bindings(
-                [bindings(lambda: self.submit, self.folds, self._may_go_back), self._answers]
+                [
+                    bindings(lambda: self.submit, self.folds, self._may_go_back),
+                    self._background.keys,
+                ]
             ),
             completer=DynamicCompleter(lambda: self._completer),
             # Else six rows are kept free below every line.
@@ -203,9 +205,7 @@ class Prompt:
             raise Stopped(default)
         app = self._session.app
         app.erase_when_done = False
-        if not self._has_asked:
-            self._has_asked = True
-            ask(self._session.output)
+        self._background.ask(self._session.output)
         if on_shown is not None and is_dumb_terminal():
             on_shown()
         elif on_shown is not None:
@@ -254,7 +254,9 @@ class Prompt:
 
         What is none of them goes into the history: it may have been typed before the question.
         """
-        session: PromptSession[str] = PromptSession(style=self._style, key_bindings=self._answers)
+        session: PromptSession[str] = PromptSession(
+            style=self._style, key_bindings=self._background.keys
+        )
         for letter, meaning in choices.items():
             print(f"  {letter}  {meaning}")
         question = f"{'/'.join(choices)}> "

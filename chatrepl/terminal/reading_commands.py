@@ -84,7 +84,7 @@ def _block(reply: str, argument: str) -> CodeBlock:
     return blocks[int(argument) - 1]
 
 
-def block_numbers(repl: "Repl") -> Iterable[tuple[str, str]]:
+def block_numbers(repl: "Repl", _: str) -> Iterable[tuple[str, str]]:
     """List the code blocks of the last reply for completion: language and first line."""
     for number, block in enumerate(code_blocks(_reply_of(repl) or ""), 1):
         first = clean(block.code.lstrip().partition("\n")[0])[:50]
@@ -110,7 +110,8 @@ def open_reply(repl: "Repl", _: str) -> None:
         from chatrepl.terminal.rendering import render_whole  # noqa: PLC0415 - imports rich
 
         text = render_whole(text, repl.screen)
-    page(text, repl.screen)
+    with repl.prompt.keyboard.released():
+        page(text, repl.screen)
 
 
 def thoughts(repl: "Repl", _: str) -> None:
@@ -135,7 +136,7 @@ def theme(repl: "Repl", argument: str) -> None:
     repl.screen.notice(f"theme: {theme.description}")
 
 
-def theme_names(_: "Repl") -> Iterable[tuple[str, str]]:
+def theme_names(_: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
     """List the themes for completion."""
     return THEMES.items()
 

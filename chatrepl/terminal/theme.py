@@ -8,13 +8,14 @@ from typing import Literal
 
 from chatrepl.errors import SettingsError
 
-Background = Literal["dark", "light"]
+Shade = Literal["dark", "light"]
 Choice = Literal["auto", "dark", "light", "plain"]
 
 STYLES: Mapping[str, tuple[str, str]] = {
     # name: on a dark background (or on one that nobody knows), on a light one
     "prompt": ("bold cyan", "bold blue"),
     "toolbar": ("bright_black", "bright_black"),
+    "suggestion": ("bright_black", "bright_black"),  # how the line may go on, as one before
     "menu": ("default", "default"),  # what Tab offers
     "menu.help": ("bright_black", "bright_black"),
     "menu.selected": ("reverse", "reverse"),
@@ -91,7 +92,7 @@ _ATTRIBUTES = {
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan")
 
 
-def from_environment(environment: Mapping[str, str]) -> Background | None:
+def from_environment(environment: Mapping[str, str]) -> Shade | None:
     """Read COLORFGBG, which rxvt, Konsole and others set: "15;0" is white on black.
 
     >>> from_environment({"COLORFGBG": "0;default;15"}), from_environment({"COLORFGBG": "x"})
@@ -109,7 +110,7 @@ class Theme:
     `styles` maps each name of the table to a rich style; it is another object once it differs.
     """
 
-    def __init__(self, background: Background | None = None) -> None:
+    def __init__(self, background: Shade | None = None) -> None:
         self._choice: Choice = "auto"
         self._background = background
         self._own: Mapping[str, str] = {}
@@ -143,7 +144,7 @@ class Theme:
         self._choice = choice
         self.styles = self._resolve()
 
-    def seen(self, background: Background) -> None:
+    def seen(self, background: Shade) -> None:
         """Note what the terminal says of its background."""
         self._background = background
         self.styles = self._resolve()
@@ -191,11 +192,13 @@ def _colourless(style: str) -> str:
 
 def for_prompt(styles: Mapping[str, str]) -> dict[str, str]:
     """Give prompt_toolkit's names their styles, in its own words."""
-    said = {name: _in_prompts_words(styles[name]) for name in ("prompt", "toolbar", "menu")}
+    names = ("prompt", "toolbar", "suggestion", "menu")
+    said = {name: _in_prompts_words(styles[name]) for name in names}
     chosen = _in_prompts_words(styles["menu.selected"])
     return {
         "prompt": said["prompt"],
         "bottom-toolbar": f"noreverse {said['toolbar']}",
+        "auto-suggestion": said["suggestion"],
         "completion-menu": f"bg:default default {said['menu']}",
         "completion-menu.completion.current": chosen,
         "completion-menu.meta.completion": (f"bg:default {_in_prompts_words(styles['menu.help'])}"),

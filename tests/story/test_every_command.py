@@ -38,6 +38,11 @@ TYPED: dict[str, list[tuple[str, str]]] = {
     "drop": [("/drop 1", "dropped: messages 1 and 2"), ("/drop", "back again")],
     "overflow": [("/overflow ask", "overflow: ask"), ("/overflow no", "There is no overflow 'no'")],
     "vi": [("/vi", "keys as in vi"), ("/vi", "keys as in emacs")],
+    "copy": [("/copy", "copied the last reply"), ("/copy 1", "the last reply has none")],
+    "raw": [("/raw", "You said: hello")],
+    "open": [("/open", "You said: hello")],
+    "thoughts": [("/thoughts", "no thoughts came with the last reply")],
+    "theme": [("/theme plain", "theme: plain"), ("/theme no", "There is no theme 'no'")],
     "quit": [],
 }
 """Lines for each command, each with words of its answer; a talk of one exchange goes before."""
@@ -70,7 +75,7 @@ def test_every_command(home: Path, server: Loopback, columns: int) -> None:
     assert set(TYPED) == {command.name for command in COMMANDS}
     for command in COMMANDS:
         assert command.name in {"quit"} or TYPED[command.name], f"/{command.name} is not typed"
-    with talk(home, server, columns=columns, lines=30) as terminal:
+    with talk(home, server, columns=columns, lines=30, env={"PAGER": "cat"}) as terminal:
         for name, lines in TYPED.items():
             if not lines:
                 continue

@@ -14,7 +14,7 @@ import chatrepl
 from chatrepl.errors import SettingsError
 from chatrepl.terminal.highlighting import colours_of
 from chatrepl.terminal.screen import Screen
-from chatrepl.terminal.theme import STYLES, Background, Choice, Theme, for_prompt, from_environment
+from chatrepl.terminal.theme import STYLES, Choice, Shade, Theme, for_prompt, from_environment
 
 SOURCES = sorted((Path(chatrepl.__file__).parent / "terminal").glob("*.py"))
 STRUCTURE = {"", "none", "not dim"}  # no look of their own
@@ -94,7 +94,7 @@ def test_the_parts_of_a_reply_and_of_code_have_the_names_that_the_libraries_know
     ],
 )
 def test_the_user_goes_before_the_terminal(
-    choice: Choice, background: Background | None, column: str
+    choice: Choice, background: Shade | None, column: str
 ) -> None:
     theme = Theme()
     theme.choose("auto", {"prompt": "italic"})
