@@ -1,9 +1,9 @@
 """Whether the terminal is dark or light: it is asked, and its answer is kept off the prompt.
 
 OSC 11 asks for the background colour (xterm's control sequences; kitty, iTerm2, GNOME Terminal and
-many more answer it). It is asked right before prompt_toolkit
-asks where the cursor is, whose answer is awaited before a prompt ends: a terminal answers in
-order, so nothing is left for the shell to read. One that knows no OSC 11 says nothing.
+many more answer it). It is asked right before prompt_toolkit asks where the cursor is, whose answer
+is awaited before a prompt ends: a terminal answers in order, so nothing is left for the shell to
+read. One that knows no OSC 11 says nothing.
 """
 
 import os

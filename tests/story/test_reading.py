@@ -1,13 +1,18 @@
 """Reading what has come: copied, as its source, in the pager, in colours, and what was thought."""
 
 import base64
+import contextlib
 import json
 import re
+import shlex
 import termios
+import time
 from pathlib import Path
 
+import pexpect
+
 from tests.support.loopback import Loopback, Reply, chunk, says
-from tests.support.program import Terminal, run
+from tests.support.program import COMMAND, Terminal, environment, run
 from tests.support.talk import say_and_hear, talk
 
 CODE = "Run **this**:\n\n```sh\nls -l\n```\n\nThen:\n\n- ```python\n  x = '漢'\n  y = 2\n  ```\n"
@@ -175,6 +180,21 @@ def test_the_theme_is_the_terminals_and_no_answer_of_it_is_ever_typed(
         answer(terminal, "/theme plain", "theme: plain")
         assert terminal.colour(">") == "default"
         refused(terminal, "/theme blue", "There is no theme 'blue'.", "auto, dark, light, plain")
+
+
+def test_who_leaves_before_the_terminal_has_answered_leaves_nothing_to_the_shell(
+    home: Path, server: Loopback
+) -> None:
+    program = shlex.join([*COMMAND, "--base-url", server.base_url, "-m", "gpt-4"])
+    left = 'stty -icanon -echo min 0 time 2; echo "left[$(dd bs=99 count=1 2>/dev/null)]"'
+    shell = pexpect.spawn("sh", ["-c", f"{program}; {left}"], env=environment(home), timeout=20)
+    with contextlib.closing(shell):
+        shell.expect_exact("\x1b]11;?\x1b\\")
+        shell.expect_exact("\x1b[6n")
+        shell.send("\x04")
+        time.sleep(0.2)
+        shell.send("\x1b]11;rgb:ff/ff/ff\x1b\\" + "\x1b[1;1R")  # in the order of the questions
+        shell.expect_exact("left[]")
 
 
 def test_styles_of_the_users_own_hold_and_a_wrong_one_is_told(home: Path, server: Loopback) -> None:
