@@ -27,6 +27,10 @@ STYLES: Mapping[str, tuple[str, str]] = {
     "name": ("bold", "bold"),  # of a command, a session, a model
     "faint": ("dim", "dim"),  # what matters less in a list
     "found": ("bold yellow", "bold red"),  # the words that were searched for
+    # what chatrepl doctor found
+    "check.ok": ("green", "green"),
+    "check.wrong": ("bold red", "bold red"),
+    "check.skipped": ("dim", "dim"),
     # the bar of /context
     "context.system": ("magenta", "magenta"),
     "context.note": ("blue", "blue"),
