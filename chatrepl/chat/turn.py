@@ -2,14 +2,14 @@
 
 import re
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import ASSUMED_WINDOW, ModelCard
-from chatrepl.chat.condensing import plan, read_note
+from chatrepl.chat.condensing import for_summary, plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
     Assumed,
@@ -28,6 +28,7 @@ from chatrepl.chat.events import (
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
+from chatrepl.chat.schema import Schema
 from chatrepl.chat.thinking import thoughts_apart
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.tree import Tree
@@ -85,6 +86,7 @@ class Chat:
     `calibration` count for the model that answers now; `measuring` is held while they do, since
     the toolbar counts beside the prompt. `draft` is the line that was counted for it last.
     `thoughts` are those before the last reply, as far as they came; nobody keeps them.
+    `parameters` are sent with each request; `schema`, if any, is what a reply is to hold to.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -94,14 +96,13 @@ class Chat:
         conversation: Conversation | None = None,
         *,
         reply_limit: int | None = None,
-        temperature: float | None = None,
         overflow: Overflow = "trim",
         scale: Scale | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self.begin(conversation or Conversation(), recorder)
         self.usage = Usage()
-        self.temperature = temperature
+        self.ask_for({})
         self.reply_limit = reply_limit
         self.overflow: Overflow = overflow
         self._warned = False
@@ -109,6 +110,12 @@ class Chat:
         self.measuring = threading.RLock()
         self._asking = threading.RLock()
         self.use(provider, card, scale)
+
+    def ask_for(self, parameters: Mapping[str, Any], schema: Schema | None = None) -> None:
+        """Take what each request is to have besides, and the form that replies are to have."""
+        form = {"response_format": schema.response_format} if schema else {}
+        self.parameters = {**parameters, **form}
+        self.schema = schema
 
     def begin(
         self, conversation: Conversation, recorder: Recorder | None, tree: Tree | None = None
@@ -315,7 +322,8 @@ class Chat:
             raise PromptTooLongError("What has to go is too long for the model to condense.")
         yield Condensing(planned.exchanges)
         asked = planned.request
-        request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
+        parameters = for_summary(self.parameters)
+        request = Request(self.card, asked.messages, asked.max_tokens, parameters)
         note = planned.note((yield from read_note(self._stream(request), self._spend_on_note)))
         with self.measuring:
             tokens = self.calibration.cost(note.message)
@@ -348,7 +356,7 @@ class Chat:
         for refits_left in reversed(range(_REFITS + 1)):
             self.sent = window
             yield from self._receipt(window)
-            request = Request(self.card, window.messages, window.max_tokens, self.temperature)
+            request = Request(self.card, window.messages, window.max_tokens, self.parameters)
             began = False
             try:
                 for event in self._stream(request):

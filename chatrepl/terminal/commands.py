@@ -11,6 +11,8 @@ from chatrepl.errors import SettingsError
 from chatrepl.terminal import (
     attachments,
     keys,
+    parameter_commands,
+    persona_commands,
     reading_commands,
     session_commands,
     window_commands,
@@ -106,21 +108,6 @@ def _system(repl: "Repl", argument: str) -> None:
     repl.screen.notice(f"system: {system.content}" if system else "no system message")
 
 
-def _persona(repl: "Repl", argument: str) -> None:
-    if argument:
-        with repl.prompt.keyboard.released():  # a key may have to be asked for
-            repl.host.use_persona(repl.chat, argument)
-        repl.screen.notice(f"persona: {argument}")
-        return
-    known = dict(repl.host.personas())
-    if not known:
-        repl.screen.notice("no personas; [personas.NAME] in the config file makes one")
-        return
-    from chatrepl.terminal.tables import pairs  # noqa: PLC0415 - imports rich
-
-    repl.screen.out.print(pairs(known.items()))
-
-
 def _model(repl: "Repl", argument: str) -> None:
     chat = repl.chat
     if argument:
@@ -143,10 +130,6 @@ def _vi(repl: "Repl", _: str) -> None:
 
 def _quit(repl: "Repl", _: str) -> None:
     repl.leaving = True
-
-
-def _persona_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
-    return repl.host.personas()
 
 
 def _model_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
@@ -175,9 +158,22 @@ COMMANDS = (
     Command(
         "system", "[TEXT]", 'show or set the system message; "" removes it', _system, free_text
     ),
-    Command("persona", "[NAME]", "list the personas or switch to one", _persona, _persona_names),
+    Command(
+        "persona",
+        "[NAME]",
+        "list the personas or switch; show, new, edit NAME too",
+        persona_commands.persona,
+        persona_commands.names,
+    ),
     Command(
         "model", "[NAME]", "show the model or switch; provider/model too", _model, _model_names
+    ),
+    Command(
+        "set",
+        "[NAME VALUE]",
+        "list the request's parameters, or set one",
+        parameter_commands.set_,
+        parameter_commands.values,
     ),
     Command("retry", "", "ask for another reply to the last message", session_commands.retry),
     Command("continue", "", "go on with a reply that was cut off", session_commands.go_on),

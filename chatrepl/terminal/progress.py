@@ -16,7 +16,7 @@ def download(name: str, size: int, screen: Screen) -> Iterator[Callable[[int, in
     A bar on a terminal, one line elsewhere.
     """
     line = f"fetching {name}, once: {size / 1e6:,.0f} MB"
-    if not sys.stderr.isatty():
+    if screen.quiet or not sys.stderr.isatty():
         screen.notice(line)
         yield lambda _done, _total: None
         return

@@ -14,6 +14,7 @@ from chatrepl.chat.attachments import Attachment, merged
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event
 from chatrepl.chat.messages import Message
+from chatrepl.chat.schema import fault_of_last
 from chatrepl.chat.sessions import Hit, Saved, Session
 from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
@@ -25,6 +26,7 @@ from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keyboard import as_text
 from chatrepl.terminal.keys import Aside, Submit
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn
+from chatrepl.terminal.persona_commands import Shelf
 from chatrepl.terminal.prompt import Prompt, letting_keys_through
 from chatrepl.terminal.replies import open_block, reply_on
 from chatrepl.terminal.sanitize import clean
@@ -103,8 +105,19 @@ class Host(Protocol):
     def submit(self) -> Submit:
         """The key that sends a message."""
 
-    def personas(self) -> Iterable[tuple[str, str]]:
-        """List the personas by name, each with the beginning of its system message."""
+    @property
+    def shelf(self) -> Shelf:
+        """The personas there are."""
+
+    @property
+    def persona(self) -> str | None:
+        """Name the persona that is taken."""
+
+    def parameters(self) -> Iterable[tuple[str, str, str]]:
+        """List the request's parameters: name, value or "", and where it was set."""
+
+    def set_parameter(self, chat: Chat, name: str, text: str) -> None:
+        """Set a parameter from now on; "default" takes that back."""
 
     def attach(self, names: Iterable[str]) -> tuple[Attachment, ...]:
         """Read what is to be attached, and say what is to be known of it."""
@@ -338,6 +351,8 @@ class Repl:
             self.screen.notice(f"{stopped}; what came is kept" if outcome.text else stopped)
         else:
             _, words = ending(outcome, self.chat.max_tokens, in_chat=True)
+            if not words and (why := fault_of_last(self.chat.schema, self.chat.conversation)):
+                words = f"The reply does not hold to the schema: {why}"
             if words:
                 self.screen.notice(words)
         finally:

@@ -20,10 +20,12 @@ class Screen:
     outside never goes through rich's markup.
 
     While something is being drawn, `above` is what shows a notice without spoiling it; it may be
-    called from any thread, and shows it with `say`. `theme` says how everything looks.
+    called from any thread, and shows it with `say`. `theme` says how everything looks. A `quiet`
+    one shows errors only.
     """
 
     def __init__(self) -> None:
+        self.quiet = False
         self.above: Callable[[str], None] | None = None
         self.theme = Theme(from_environment(os.environ))
         self._consoles: dict[str, Console] = {}
@@ -51,6 +53,8 @@ class Screen:
 
     def notice(self, line: str) -> None:
         """Say a dim line, above what is being drawn."""
+        if self.quiet:
+            return
         above = self.above
         if above is not None:
             above(line)
@@ -62,10 +66,13 @@ class Screen:
         self._say(line, "notice")
 
     def error(self, error: ChatreplError) -> None:
-        """Say what went wrong, and on a second line what to do next."""
-        self._say(error.text, "error")
+        """Say what went wrong, and on a second line what to do next.
+
+        Each is one line, though a file's name in it may have a line end.
+        """
+        self._say(error.text.replace("\n", "\\n"), "error")
         if error.hint:
-            self._say(error.hint, "hint")
+            self._say(error.hint.replace("\n", "\\n"), "hint")
 
     def _say(self, line: str, style: str) -> None:
         if not sys.stderr.isatty():

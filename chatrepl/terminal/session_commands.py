@@ -1,5 +1,6 @@
 """The slash commands about sessions and their branches."""
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,8 +79,20 @@ def export(repl: "Repl", argument: str) -> None:
     """Write the conversation into a file."""
     if not argument:
         raise SettingsError("Into which file?", "/export talk.html, talk.md or talk.json")
-    repl.host.export(repl.chat, Path(argument))
-    repl.screen.notice(f"written to {argument}")
+    file = unquoted(argument)
+    repl.host.export(repl.chat, Path(file))
+    repl.screen.notice(f"written to {file}")
+
+
+def unquoted(name: str) -> str:
+    """Take the quotes off a file's name that was typed or dropped as for a shell.
+
+    >>> unquoted('"my talk.md"'), unquoted("my talk.md"), unquoted("it's.md")
+    ('my talk.md', 'my talk.md', "it's.md")
+    """
+    if len(name) > 2 and name[0] == name[-1] and name[0] in "\"'":
+        return name[1:-1]
+    return name.replace("\\ ", " ") if os.name != "nt" else name
 
 
 def retry(repl: "Repl", _: str) -> None:

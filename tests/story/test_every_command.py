@@ -14,7 +14,12 @@ from tests.support.talk import talk
 TYPED: dict[str, list[tuple[str, str]]] = {
     "help": [("/help", "leave, suspend"), ("/help /pin", "always send message N")],
     "system": [("/system Be brief.", "system: Be brief."), ('/system ""', "no system message")],
-    "persona": [("/persona nobody", "There is no persona 'nobody'")],
+    "persona": [
+        ("/persona nobody", "There is no persona 'nobody'"),
+        ("/persona show shell", "```sh"),
+        ("/persona concise", "persona: concise"),
+    ],
+    "set": [("/set seed", "seed: not set"), ("/set seed 5", "seed: 5 (/set)"), ("/set", "NAME")],
     "model": [("/model", "a window of 8,192 tokens")],
     "retry": [("/retry", "‹2/2›")],
     "continue": [("/continue", "was not cut off: nothing to go on with")],
