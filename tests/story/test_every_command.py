@@ -18,6 +18,7 @@ TYPED: dict[str, list[tuple[str, str]]] = {
         ("/persona nobody", "There is no persona 'nobody'"),
         ("/persona show shell", "```sh"),
         ("/persona concise", "persona: concise"),
+        ('/system ""', "no system message"),
     ],
     "set": [("/set seed", "seed: not set"), ("/set seed 5", "seed: 5 (/set)"), ("/set", "NAME")],
     "model": [("/model", "a window of 8,192 tokens")],
