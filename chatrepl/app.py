@@ -313,8 +313,8 @@ class App:
 
     @property
     def plain(self) -> bool:
-        """Whether replies are shown as text."""
-        return self.settings.plain
+        """Whether replies are shown as text: as JSON always is, which Markdown would reflow."""
+        return self.settings.plain or self.settings.schema is not None
 
     @property
     def vi(self) -> bool:

@@ -137,7 +137,7 @@ def _answer(app: "App", wanted: Wanted) -> int:
         return oneshot.dry_run(app.open_chat(), text, app.screen, **how)
     app.ready()
     form: oneshot.Form = "json" if wanted.as_json else "code" if wanted.code else "reply"
-    plain, files = app.settings.plain, app.attached
+    plain, files = app.plain, app.attached
     return oneshot.answer(
         app.open_chat(), text, app.screen, plain=plain, form=form, attachments=files
     )

@@ -90,6 +90,7 @@ BUILT_IN: Mapping[str, Persona] = {
     ),
     "extractor": Persona(
         temperature=0.0,
+        plain=True,  # JSON is no Markdown
         system=(
             "You are an assistant designed to extract entities from text. Users will paste in a "
             "string of text and you will respond with entities you've extracted from the text as "
