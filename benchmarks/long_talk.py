@@ -69,13 +69,14 @@ def talk(chat: Chat, texts: Iterator[str]) -> Outcome:
 
 def embedded_chat(provider: EmbeddedProvider, window: int, max_tokens: int) -> Chat:
     """Give a chat with the embedded model, with nothing learnt yet."""
-    return Chat(
+    chat = Chat(
         provider,
         card_for(smollm2.NAME, context_window=window),
         Conversation(Message("system", smollm2.SYSTEM)),
         reply_limit=max_tokens,
-        temperature=0.2,
     )
+    chat.ask_for({"temperature": 0.2})
+    return chat
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder
+from chatrepl.chat.schema import Schema
 from chatrepl.chat.sessions import Saved
 from chatrepl.chat.trimming import check_images
 from chatrepl.chat.turn import Chat
@@ -28,7 +29,9 @@ from chatrepl.crash import unforeseen
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.greeting import greeting
 from chatrepl.offers import Offers, catalogue
+from chatrepl.parameters import changed, listed
 from chatrepl.paths import Paths, expanded
+from chatrepl.personas import Shelf
 from chatrepl.providers import smollm2
 from chatrepl.providers.endpoint import host_of
 from chatrepl.providers.scripted import ScriptedProvider
@@ -42,6 +45,7 @@ from chatrepl.store.sessions import Sessions
 from chatrepl.store.transcript import load_messages
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
+from chatrepl.texts import schema_of, system_text
 
 
 @dataclass(slots=True)
@@ -67,6 +71,7 @@ class App:
     conversation: Conversation = field(init=False)
     saved: Saved | None = None
     _loaded: Conversation = field(init=False)
+    _schema: Schema | None = field(init=False)
     _database: Database = field(init=False)
     _connector: Connector = field(init=False)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -90,7 +95,10 @@ class App:
             self._loaded = self.saved.conversation
             self._choose_model_of(self.saved)
         self.settings = self.sources.resolve()
+        where = str(self.sources.file_path)
+        self.screen.theme.choose(self.settings.theme, self.settings.styles, where)
         self.conversation = self._begin(self.settings)
+        self._schema = schema_of(self.settings, self.sources)
         self.attached = self.attach(self.files) if self.files else ()
         if self.attached:  # before a model is fetched that can't see them
             said = Message("user", "", attachments=self.attached)
@@ -269,10 +277,10 @@ class App:
             self._provider or ScriptedProvider(name=self.settings.provider),
             card_of(self.settings),
             reply_limit=self.settings.max_tokens,
-            temperature=self.settings.temperature,
             overflow=self.settings.overflow,
             scale=self._scale(),
         )
+        self._chat.ask_for(self.settings.parameters, self._schema)
         recorder, tree = self._record(self.saved), self.saved.tree if self.saved else None
         self._chat.begin(self.conversation, recorder, tree)
         return self._chat
@@ -314,8 +322,8 @@ class App:
 
     @property
     def plain(self) -> bool:
-        """Whether replies are shown as text."""
-        return self.settings.plain
+        """Whether replies are shown as text: as JSON always is, which Markdown would reflow."""
+        return self.settings.plain or self.settings.schema is not None
 
     @property
     def vi(self) -> bool:
@@ -331,15 +339,33 @@ class App:
         """Keep the traceback of a fault of ours, without secrets, and say so."""
         return unforeseen(error, self.paths.cache, self._connector.hide)
 
-    def personas(self) -> Iterable[tuple[str, str]]:
-        """List the personas of the config file."""
-        for name, persona in self.sources.file.personas.items():
-            yield name, (persona.system or "").strip().split("\n")[0][:60]
+    @property
+    def shelf(self) -> Shelf:
+        """The personas there are."""
+        return self.sources.shelf
 
-    def _switch(self, chat: Chat, changes: Mapping[str, Any]) -> None:
+    @property
+    def persona(self) -> str | None:
+        """Name the persona that is taken."""
+        return self.settings.persona
+
+    def parameters(self) -> Iterable[tuple[str, str, str]]:
+        """List the request's parameters: name, value or "", and where it was set."""
+        return listed(self.settings)
+
+    def set_parameter(self, chat: Chat, name: str, text: str) -> None:
+        """Set a parameter from now on; "default" takes that back. Raises SettingsError."""
+        typed = changed(self.sources.typed, name, text)
+        self._switch(chat, {}, replace(self.sources, typed=typed))
+
+    def _switch(
+        self, chat: Chat, changes: Mapping[str, Any], sources: Sources | None = None
+    ) -> None:
         """Change flags as if they had been given at the start, all or nothing."""
-        settings = self.sources.resolve(**changes)
+        sources = sources or self.sources
+        settings = sources.resolve(**changes)
         card = card_of(settings)
+        schema = schema_of(settings, sources)
         if _who(settings) != _who(self.settings):
             provider = self._connector.connect(settings)
             before = chat.provider
@@ -347,12 +373,12 @@ class App:
             self.settings = settings
             chat.use(provider, card, self._scale())
             before.close()
-        flags = msgspec.structs.replace(self.sources.flags, **changes)
-        self.sources = replace(self.sources, flags=flags)
+        flags = msgspec.structs.replace(sources.flags, **changes)
+        self.sources = replace(sources, flags=flags)
         self.settings = settings
         if self._recorder is not None:
             self._recorder.base_url = self._base_url
-        chat.temperature = settings.temperature
+        chat.ask_for(settings.parameters, schema)
         chat.reply_limit = settings.max_tokens
         chat.overflow = settings.overflow
 
@@ -379,7 +405,7 @@ class App:
 
         Those of a loaded file or session stand, unless --system or a persona asks for others.
         """
-        system = self._system_text(settings)
+        system = system_text(settings, self.sources)
         conversation, resumed = self._loaded, self.saved is not None
         origin, by_flag = settings.origins.get("system"), settings.origins.get("persona")
         if resumed:
@@ -397,22 +423,6 @@ class App:
             for message in (Message("user", example.user), Message("assistant", example.assistant))
         )
         return replace(conversation, examples=examples)
-
-    def _system_text(self, settings: Settings) -> str:
-        system = settings.system
-        if system is None:
-            return smollm2.SYSTEM if settings.kind == "embedded" else ""
-        if not system.startswith("@"):
-            return system
-        file = expanded(system[1:])
-        if self.sources.file_path is not None and settings.origins["system"] != "--system":
-            file = self.sources.file_path.parent / file  # as paths in a file are meant
-        try:
-            return file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            text = f"The system message file {file} can't be read: {why}"
-            raise SettingsError(text, "Without a leading @, --system takes the text.") from error
 
 
 def _who(settings: Settings) -> tuple[object, ...]:

@@ -149,7 +149,8 @@ class Doctor:
         elif sessions is None:
             yield ok("database", f"nothing is kept yet; it will be in {file}")
         else:
-            yield ok("database", f"{file}: sound, {sessions:,} sessions")
+            counted = "1 session" if sessions == 1 else f"{sessions:,} sessions"
+            yield ok("database", f"{file}: sound, {counted}")
 
     def _check_embedded(self) -> Iterator[Finding]:
         settings, folder = self._settings, self._paths.data

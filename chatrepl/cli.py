@@ -54,12 +54,14 @@ def _run(argv: list[str], screen: Screen) -> int:
     wanted = _read(argv)
     if isinstance(wanted, int):
         return wanted
+    screen.quiet = wanted.quiet
     _end_on_signals()
     if wanted.prompt is not None or not sys.stdin.isatty():
         with running(opened(wanted, screen)) as app:
             return _answer(app, wanted)
-    if wanted.as_json or wanted.dry_run:
-        raise SettingsError("--json and --dry-run need a PROMPT, or standard input.")
+    if wanted.as_json or wanted.dry_run or wanted.code or wanted.quiet:
+        options = "--json, --dry-run, --code and --quiet"
+        raise SettingsError(f"{options} need a PROMPT, or standard input.")
     if not screen.on_terminal:
         text = "An interactive chat needs a terminal for its output."
         raise SettingsError(text, 'For one answer, give a prompt: chatrepl "…"')
@@ -124,4 +126,8 @@ def _answer(app: "App", wanted: Wanted) -> int:
     if wanted.dry_run:
         return oneshot.dry_run(app.open_chat(), text, app.screen, **how)
     app.ready()
-    return oneshot.answer(app.open_chat(), text, app.screen, plain=app.settings.plain, **how)
+    form: oneshot.Form = "json" if wanted.as_json else "code" if wanted.code else "reply"
+    plain, files = app.plain, app.attached
+    return oneshot.answer(
+        app.open_chat(), text, app.screen, plain=plain, form=form, attachments=files
+    )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from chatrepl import __version__, cli_doctor, cli_init, cli_key, cli_sessions
+from chatrepl import __version__, cli_doctor, cli_init, cli_key, cli_personas, cli_sessions
 from chatrepl.cli_options import (
     HELP_NAMES,
     BaseUrl,
@@ -33,6 +33,7 @@ Exit status:
   6    a content filter stopped the prompt or the reply
   7    the reply was cut off by max_tokens
   8    network or server: refused, 5xx, a cut or stalled stream, no chat completion
+  9    the reply is not what was asked for: not by --schema, or no code for --code
   129  the terminal was closed (SIGHUP); what came of a reply is kept
   130  Ctrl-C
   143  asked to end (SIGTERM); what came of a reply is kept
@@ -51,6 +52,7 @@ Commands (as the first word):
   models [TEXT]    list the models that the provider offers
   sessions         list the saved conversations; search, show, rename, rm, export
   key set|rm|list  keep the key of a provider in the system keyring
+  personas [NAME]  list the personas, or show one
   init             ask three questions and write a config file
   doctor           check key, server, network and files, and say what to mend
 A prompt that begins with a command's name needs -- before it:
@@ -60,7 +62,7 @@ A prompt that begins with a command's name needs -- before it:
 EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + PLACES
 
 
-RESERVED = ("personas", "usage")
+RESERVED = ("usage",)
 """First words that will be subcommands: a prompt that begins with one needs `--` before it."""
 
 _app = new_app()
@@ -69,6 +71,7 @@ _COMMANDS = {
     "models": _models_app,
     "sessions": cli_sessions.app,
     "key": cli_key.app,
+    "personas": cli_personas.app,
     "init": cli_init.app,
     "doctor": cli_doctor.app,
 }
@@ -187,7 +190,9 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     ] = None,
     persona: Annotated[
         str | None,
-        typer.Option("-p", "--persona", metavar="NAME", help="A persona of the config file."),
+        typer.Option(
+            "-p", "--persona", metavar="NAME", help="A persona; chatrepl personas lists them."
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -208,6 +213,32 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         typer.Option(
             "--temperature", metavar="X", min=0, max=2, help="How freely words are picked."
         ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            "--top-p", metavar="X", min=0, max=1, help="Of how much likelihood words are picked."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", help="For mostly the same reply each time."),
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option("--stop", metavar="TEXT", help="Where a reply ends; may be given again."),
+    ] = None,
+    reasoning_effort: Annotated[
+        str | None,
+        typer.Option("--reasoning-effort", metavar="HOW", help="minimal, low, medium, high …"),
+    ] = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any parameter; may be given again."),
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="FILE", help="JSON by a schema, or by name:type,…"),
     ] = None,
     context_window: Annotated[
         int | None,
@@ -250,6 +281,10 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of the reply.")
     ] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="Print only the code blocks of the reply.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notices, only errors.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
     ] = False,
@@ -279,6 +314,11 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         "base_url": base_url,
         "max_tokens": max_tokens,
         "temperature": temperature,
+        "top_p": top_p,
+        "seed": seed,
+        "stop": stop or None,
+        "reasoning_effort": reasoning_effort,
+        "schema": schema,
         "context_window": context_window,
         "overflow": overflow,
         "plain": plain or None,
@@ -289,6 +329,8 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         raise SettingsError("--resume needs an id, or words.", "-c goes on with the last session.")
     if continue_ and resume is None:
         resume = ""
+    if code and (as_json or dry_run):
+        raise SettingsError("--code goes neither with --json nor with --dry-run.")
     if load is not None and resume is not None:
         raise SettingsError("--load begins a session, --continue and --resume go on with one.")
     return Wanted(
@@ -300,5 +342,8 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         as_json=as_json,
         dry_run=dry_run,
         verbose=verbose,
+        code=code,
+        quiet=quiet,
+        pairs=pairs or (),
         files=tuple(files or ()),
     )

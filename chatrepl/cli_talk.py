@@ -27,13 +27,14 @@ SETTINGS = frozenset(
     {
         *("-s", "--system", "-p", "--persona", "-m", "--model", "--provider", "--base-url"),
         *("--max-tokens", "--temperature", "--context-window", "--overflow", "--config"),
+        *("--top-p", "--seed", "--stop", "--reasoning-effort", "--set", "--schema"),
     }
 )
 """Options with a value that do."""
 
 
 class Wanted(NamedTuple):
-    """What the command line asks for; `flags` are the settings in it."""
+    """What the command line asks for; `flags` are the settings in it, `pairs` those of --set."""
 
     flags: Mapping[str, Any] = MappingProxyType({})
     prompt: str | None = None
@@ -43,17 +44,22 @@ class Wanted(NamedTuple):
     as_json: bool = False
     dry_run: bool = False
     verbose: bool = False
+    code: bool = False
+    quiet: bool = False
+    pairs: Sequence[str] = ()
     files: tuple[str, ...] = ()
 
 
 def opened(wanted: Wanted, screen: Screen) -> "App":
     """Read the settings; nothing is started yet. Raises ChatreplError."""
     from chatrepl.app import App  # noqa: PLC0415 - --help and the first prompt need none of it
-    from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
+    from chatrepl.parameters import flags_of  # noqa: PLC0415
+    from chatrepl.settings import read_sources  # noqa: PLC0415
 
     paths = Paths.from_environment()
     given = {name: value for name, value in wanted.flags.items() if value is not None}
-    sources = read_sources(Flags(**given), wanted.config, os.environ, paths)
+    flags = flags_of(given, wanted.pairs)
+    sources = read_sources(flags, wanted.config, os.environ, paths)
     app = App(
         sources,
         paths,
@@ -112,7 +118,7 @@ def talk(wanted: Wanted, screen: Screen) -> None:
     with running(opened(wanted, screen)) as app:
         app.first = is_first_run(app.paths)
         app.ready(interactive=True)
-        repl = _repl(app, screen, Prompt(app.paths.history))
+        repl = _repl(app, screen, Prompt(app.paths.history, screen.theme))
         if app.saved is not None:
             repl.show_where(app.saved)
         repl.run()
@@ -124,7 +130,7 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
 
     paths = Paths.from_environment()
     is_first = is_first_run(paths)  # before the prompt is there, which leaves a mark
-    prompt = Prompt(paths.history)
+    prompt = Prompt(paths.history, screen.theme)
     if screen.accessible:
         prompt.be_linear()
     opening = _Opening(read, screen, prompt, is_first=is_first)

@@ -1,6 +1,7 @@
 """config.toml: its tables, and what is said of a bad one."""
 
 import difflib
+import json
 import math
 import re
 import tomllib
@@ -17,10 +18,15 @@ Kind = Literal["openai", "azure", "embedded"]
 Overflow = Literal["trim", "ask", "summarize"]
 EditingMode = Literal["emacs", "vi"]
 Submit = Literal["enter", "alt-enter"]
+ThemeName = Literal["auto", "dark", "light", "plain"]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Texts = Annotated[list[Text], msgspec.Meta(min_length=1)]
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +41,12 @@ class Choices(Table, frozen=True):
     system: str | None = None
     max_tokens: Positive | None = None
     temperature: Temperature | None = None
+    top_p: Share | None = None
+    seed: Seed | None = None
+    stop: Text | Texts | None = None
+    reasoning_effort: Text | None = None
+    extra_body: dict[str, Any] | None = None
+    schema: Text | None = None
     context_window: Positive | None = None
     overflow: Overflow | None = None
     plain: bool | None = None
@@ -84,6 +96,10 @@ class Parameters(Table, frozen=True):
 
     max_tokens: str | None = None
     temperature: str | None = None
+    top_p: str | None = None
+    seed: str | None = None
+    stop: str | None = None
+    reasoning_effort: str | None = None
     stream_options: str | None = None
 
 
@@ -103,6 +119,8 @@ class ConfigFile(Choices, frozen=True):
     persona: str | None = None
     editing_mode: EditingMode = "emacs"
     submit: Submit = "enter"
+    theme: ThemeName = "auto"
+    styles: dict[str, str] = {}
     personas: dict[str, Persona] = {}
     providers: dict[str, ProviderTable] = {}
     models: dict[str, ModelTable] = {}
@@ -119,16 +137,37 @@ _INNER: dict[str, tuple[type[Table], type]] = {
 }
 
 
+PARAMETERS = ("max_tokens", "temperature", "top_p", "seed", "stop", "reasoning_effort")
+"""The settings that are sent with every request; any other parameter is a key of `extra_body`."""
+
+_OUR_OWN = frozenset({"model", "messages", "stream", "stream_options", "max_completion_tokens"})
+
+
 def parse_config(text: str, source: str) -> ConfigFile:
     """Parse and check the text of a config file. Raises SettingsError."""
+    config: ConfigFile = _Check(text, source).convert(_tables(text, source), ConfigFile, ())
+    return config
+
+
+def parse_persona(text: str, source: str) -> Persona:
+    """Parse and check a file that holds one persona. Raises SettingsError."""
+    persona: Persona = _Check(text, source).convert(_tables(text, source), Persona, ())
+    return persona
+
+
+def check_choices(values: dict[str, Any], source: str) -> Choices:
+    """Check settings that were typed. Raises SettingsError, which names `source`."""
+    choices: Choices = _Check("", source).convert(values, Choices, ())
+    return choices
+
+
+def _tables(text: str, source: str) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number beyond numbers
         end = f"at line {len(text.rstrip().split(chr(10)))}"
         words = str(error).replace("at end of document", end)
         raise SettingsError(f"{source}: {words}", "The file is not valid TOML.") from error
-    config: ConfigFile = _Check(text, source).convert(tables, ConfigFile, ())
-    return config
 
 
 class _Check:
@@ -153,6 +192,8 @@ class _Check:
                 inner[key] = self._inner(key, part, (*at, key))
             elif isinstance(part, float) and not math.isfinite(part):
                 raise self.error((*at, key), f"{_dotted((*at, key))}: Expected a finite number")
+            elif key == "extra_body" and isinstance(part, dict):
+                self._extra(part, (*at, key))
         flat = {key: part for key, part in value.items() if key not in inner}
         try:
             return msgspec.structs.replace(msgspec.convert(flat, shape), **inner)
@@ -162,6 +203,21 @@ class _Check:
             choices = _choices(shape, key[0]) if key and "enum" in words else ""
             said = f"{_dotted((*at, *key)) or 'the file'}: {_plain(words)}{choices}"
             raise self.error((*at, *key), said) from error
+
+    def _extra(self, body: dict[str, Any], at: tuple[str | int, ...]) -> None:
+        """Check what requests are to have besides: JSON, and nothing that is set elsewhere."""
+        for key, value in body.items():
+            where = (*at, key)
+            if key in _OUR_OWN:
+                raise self.error(where, f"{_dotted(where)}: '{key}' is chatrepl's own to send")
+            if key in PARAMETERS:
+                text = f"{_dotted(where)}: '{key}' is a setting: set it outside extra_body"
+                raise self.error(where, text)
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError, RecursionError) as error:  # a date, inf, a number's size
+                text = f"{_dotted(where)}: Expected what JSON can say (no date, no inf, no nan)"
+                raise self.error(where, text) from error
 
     def _inner(self, key: str, value: object, at: tuple[str | int, ...]) -> Any:
         shape, container = _INNER[key]
@@ -234,7 +290,8 @@ def _choices(shape: type[Table], key: str) -> str:
 
 def _plain(words: str) -> str:
     """Say msgspec's words as a person would."""
-    words = words.replace(" | null", "").replace("`", "").replace("enum value", "value")
+    for theirs, ours in ((" | null", ""), (" | ", " or "), ("`", ""), ("enum value", "value")):
+        words = words.replace(theirs, ours)
     names = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
     names |= {"object": "a table", "array": "a list", "Object": "a table"}
     return re.sub(r"\b(str|int|float|bool|object|array|Object)\b", lambda m: names[m[0]], words)

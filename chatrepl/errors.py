@@ -11,6 +11,7 @@
     │   │                                   wants to be asked
     │   └── ContextOverflowError        5   the server counted more tokens than its window holds
     ├── ContentFilterError              6   the server's filter refused the prompt
+    ├── UnfitReplyError                 9   the reply is whole, but not what was asked for
     └── ServerError                     8   network or server
         ├── ConnectionFailedError       8   refused, no such host, TLS, proxy
         ├── StreamInterruptedError      8   the stream was cut or fell silent
@@ -102,6 +103,12 @@ class ContentFilterError(ChatreplError):
     """The prompt was refused by a content filter (Azure: 400 `content_filter`)."""
 
     status = 6
+
+
+class UnfitReplyError(ChatreplError):
+    """A whole reply that is not what was asked for: no JSON by the schema, or without code."""
+
+    status = 9
 
 
 class ServerError(ChatreplError):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from chatrepl.config import (
+    PARAMETERS,
     Choices,
     ConfigFile,
     EditingMode,
@@ -23,11 +24,13 @@ from chatrepl.config import (
     Persona,
     ProviderTable,
     Submit,
+    ThemeName,
     nearest,
     parse_config,
 )
 from chatrepl.errors import SettingsError
 from chatrepl.paths import Paths, expanded
+from chatrepl.personas import Shelf
 
 
 class Flags(Choices, frozen=True):
@@ -39,6 +42,8 @@ class Flags(Choices, frozen=True):
 
 _T = TypeVar("_T")
 CHOICES = Choices.__struct_fields__
+NOTHING = Choices()
+_FLAGS = {"save": "--no-save", "extra_body": "--set"}  # those that are not named after it
 BUILT_IN: Mapping[str, ProviderTable] = {
     "openai": ProviderTable(kind="openai", api_key_env="OPENAI_API_KEY"),
     "azure": ProviderTable(kind="azure", api_key_env="AZURE_OPENAI_API_KEY"),
@@ -66,6 +71,12 @@ class Settings:
     examples: tuple[Example, ...] = ()
     max_tokens: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    reasoning_effort: str | None = None
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    schema: str | None = None
     context_window: int | None = None
     overflow: Overflow = "trim"
     editing_mode: EditingMode = "emacs"
@@ -73,6 +84,8 @@ class Settings:
     plain: bool = False
     accessible: bool = False
     save: bool = True
+    theme: ThemeName = "auto"
+    styles: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ModelTable] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,12 +94,20 @@ class Settings:
         """The kind of the chosen provider."""
         return self.server.kind or "openai"
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is sent with every request besides messages and max_tokens; null is not sent."""
+        ours = {name: getattr(self, name) for name in PARAMETERS if name != "max_tokens"}
+        sent = {**ours, **self.extra_body}
+        return {name: value for name, value in sent.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The places that settings come from, read once; `resolve` puts them together.
 
-    `kept` names the providers whose keys are in the system keyring.
+    `kept` names the providers whose keys are in the system keyring, `folder` is that of the
+    personas, and `typed` is what /set says, which goes before the flags.
     """
 
     file: ConfigFile
@@ -94,6 +115,13 @@ class Sources:
     environment: Mapping[str, str]
     flags: Flags
     kept: tuple[str, ...] = ()
+    folder: Path | None = None
+    typed: Choices = NOTHING
+
+    @property
+    def shelf(self) -> Shelf:
+        """Every persona."""
+        return Shelf(self.file.personas, self.file_path, self.folder)
 
     @property
     def providers(self) -> dict[str, ProviderTable]:
@@ -130,20 +158,23 @@ class Sources:
         persona = Persona()
         if persona_name is not None:
             origins["persona"] = "--persona" if flags.persona else str(self.file_path)
-            persona = named(persona_name, self.file.personas, "persona", origins["persona"])
+            persona = self.shelf.find(persona_name, origins["persona"])
         layers: list[tuple[str, Choices]] = [
             (str(self.file_path), self.file),
             (f"persona {persona_name}", persona),
             ("CHATREPL_MODEL", Choices(model=self.environment.get("CHATREPL_MODEL") or None)),
             ("ACCESSIBLE", Choices(accessible=self._is_accessible or None)),
             ("", flags),
+            ("/set", self.typed),
         ]
         for rank, (origin, layer) in enumerate(layers):
             for name in CHOICES:
                 if (value := getattr(layer, name)) is not None:
+                    origins[name] = origin or _FLAGS.get(name) or f"--{name.replace('_', '-')}"
+                    if name == "extra_body":  # each key for itself
+                        origins |= {f"{name}.{key}": origins[name] for key in value}
+                        value = {**chosen.get(name, {}), **value}
                     chosen[name], ranks[name] = value, rank
-                    flag = "no-save" if name == "save" else name.replace("_", "-")
-                    origins[name] = origin or f"--{flag}"
         self._split_model(chosen, origins, ranks, flags)
         if not (chosen.get("model") or "").isprintable():
             raise SettingsError(f"The model name ({origins['model']}) is no text that can be sent.")
@@ -156,6 +187,8 @@ class Sources:
             examples=tuple(persona.examples),
             editing_mode=self.file.editing_mode,
             submit=self.file.submit,
+            theme=self.file.theme,
+            styles=self.file.styles,
             models=self.file.models,
             origins=origins,
             **chosen,
@@ -242,7 +275,7 @@ def named(name: str, known: Mapping[str, _T], what: str, origin: str) -> _T:
         return known[name]
     raise SettingsError(
         f"There is no {what} '{name}' ({origin}).{nearest(name, known)}",
-        f"Known: {', '.join(sorted(known))}." if known else f"The config file has no {what}s.",
+        f"Known: {', '.join(sorted(known))}.",
     )
 
 
@@ -270,14 +303,15 @@ def read_sources(
     """
     named = config or environment.get("CHATREPL_CONFIG")
     path = expanded(named) if named else paths.config / "config.toml"
+    folder = path.parent / "personas"
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         if named:
             text = f"There is no config file {path}."
             raise SettingsError(text, "Check --config and CHATREPL_CONFIG.") from None
-        return Sources(ConfigFile(), None, environment, flags)
+        return Sources(ConfigFile(), None, environment, flags, folder=folder)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise SettingsError(f"The config file {path} can't be read: {why}") from error
-    return Sources(parse_config(text, str(path)), path, environment, flags)
+    return Sources(parse_config(text, str(path)), path, environment, flags, folder=folder)

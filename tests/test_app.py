@@ -51,13 +51,18 @@ def test_a_persona_brings_its_window_its_examples_and_its_look(tmp_path: Path) -
     assert [m.content for m in chat.conversation.messages] == ["Be small.", "Ping", "Pong"]
 
 
+def test_json_by_a_schema_is_shown_as_the_text_that_it_is(tmp_path: Path) -> None:
+    assert not app(tmp_path).plain
+    assert app(tmp_path, schema="a:int").plain
+
+
 def test_a_persona_that_can_not_be_taken_changes_nothing(tmp_path: Path) -> None:
     program = app(tmp_path, system="Be kind.")
     chat = opened(program)
-    before = (chat.conversation, chat.temperature, program.settings)
+    before = (chat.conversation, chat.parameters, program.settings)
     with pytest.raises(SettingsError, match="/no/such/file"):
         program.use_persona(chat, "broken")
-    assert (chat.conversation, chat.temperature, program.settings) == before
+    assert (chat.conversation, chat.parameters, program.settings) == before
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def test_json_prints_one_object_with_the_documented_keys(home: Path, server: Loo
     assert re.fullmatch("[a-z]{6}", result.pop("session"))
     assert result == {
         "reply": "Hello → you",
+        "reasoning": None,
         "finish_reason": "stop",
         "model": "loop-1",
         "provider": "openai",
@@ -140,6 +141,7 @@ def test_dry_run_sends_nothing_and_shows_everything(home: Path, server: Loopback
         "model": "gpt-4",
         "provider": "openai",
         "messages": messages,
+        "parameters": {},
         "prompt_tokens": count,
         "counted": "exact",
         "max_tokens": 2048,
@@ -684,7 +686,7 @@ def test_an_embedded_model_that_is_not_there_is_told_with_the_one_that_is(home: 
     assert_refused(run("-m", str(home / "text.gguf"), "Hi", home=home), 2, "text.gguf", "GGUF")
 
 
-@pytest.mark.parametrize("word", ["sessions", "personas", "usage", "init", "doctor", "key"])
+@pytest.mark.parametrize("word", ["sessions", "usage", "init", "doctor", "key"])
 def test_a_subcommands_name_gets_a_hint_that_says_how_to_make_it_a_prompt(
     home: Path, word: str
 ) -> None:
@@ -708,18 +710,19 @@ def test_json_and_dry_run_need_a_prompt_on_a_terminal(home: Path) -> None:
 # Help.
 OPTIONS = [
     *("-s, --system", "-p, --persona", "-m, --model", "--provider", "--base-url", "--max-tokens"),
-    *("--temperature", "--context-window", "--overflow", "-f, --file", "--load", "-c, --continue"),
-    *("--resume", "--no-save", "--json", "--dry-run", "--plain"),
+    *("--temperature", "--top-p", "--seed", "--stop", "--reasoning-effort", "--set", "--schema"),
+    *("--context-window", "--overflow", "-f, --file", "--load", "-c, --continue"),
+    *("--resume", "--no-save", "--json", "--code", "-q, --quiet", "--dry-run", "--plain"),
     *("--accessible", "--config", "--verbose", "--version", "-h, --help"),
 ]
-STATUSES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 129, 130, 143]
+STATUSES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 129, 130, 143]
 
 
 def test_help_lists_every_option_and_exit_status(home: Path) -> None:
     done = run("--help", home=home)
     assert (done.returncode, done.stderr) == (0, "")
     assert run("-h", home=home).stdout == done.stdout
-    listed = re.findall(r"^  (-[-\w]+(?:, --[-\w]+)?)(?: [A-Z|]+)?  ", done.stdout, re.MULTILINE)
+    listed = re.findall(r"^  (-[-\w]+(?:, --[-\w]+)?)(?: [A-Z|=]+)?  ", done.stdout, re.MULTILINE)
     assert listed == OPTIONS
     for status in STATUSES:
         assert re.search(rf"^ +{status} +\w", done.stdout, re.MULTILINE), status

@@ -30,7 +30,7 @@ from chatrepl.providers.embedded import DEFAULT_WINDOW
 from chatrepl.settings import BUILT_IN, Flags, Settings, Sources
 
 TEXT = (Path(__file__).parent.parent / "config.example.toml").read_text(encoding="utf-8")
-UNCOMMENTED = re.sub(r"^#(?=[\w\[])", "", TEXT, flags=re.MULTILINE)
+UNCOMMENTED = re.sub(r"^#(?=[\w\[\"])", "", TEXT, flags=re.MULTILINE)
 NO_DEFAULT: tuple[object, ...] = (None, {})
 
 
@@ -102,7 +102,7 @@ def test_with_every_setting_uncommented_it_is_valid() -> None:
 @pytest.mark.parametrize(
     ("section", "expected"),
     [
-        ("", set(ConfigFile.__struct_fields__) - {"providers", "personas", "models"}),
+        ("", set(ConfigFile.__struct_fields__) - {"providers", "personas", "models", "styles"}),
         ("providers", set(ProviderTable.__struct_fields__)),
         ("personas", set(Persona.__struct_fields__) - {"examples"}),
         ("examples", set(Example.__struct_fields__)),

@@ -357,7 +357,7 @@ def test_the_database_is_read_and_left_as_it_is(home: Path, offering: Loopback) 
         beside = patient.findings()  # while a chat is open
     before = {path: path.read_bytes() for path in patient.paths.data.iterdir()}
     assert beside["database"].state == patient.findings()["database"].state == "ok"
-    assert "1 sessions" in beside["database"].text
+    assert "1 session" in beside["database"].text
     assert {path: path.read_bytes() for path in patient.paths.data.iterdir()} == before
 
 

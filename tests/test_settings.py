@@ -45,6 +45,11 @@ LADDERS: list[tuple[str, Any, Any, Any, Any]] = [
     ("system", None, "by file", "by persona", "by flag"),
     ("max_tokens", None, 11, 12, 13),
     ("temperature", None, 0.25, 0.0, 1.5),
+    ("top_p", None, 0.5, 0.0, 1.0),
+    ("seed", None, 1, 0, -5),
+    ("stop", None, "file", ["a", "b"], "flag"),
+    ("reasoning_effort", None, "low", "high", "none"),
+    ("schema", None, "a:int", "b:int", "c:int"),
     ("context_window", None, 1001, 1002, 1003),
     ("overflow", "trim", "ask", "summarize", "trim"),
     ("plain", False, True, False, True),
@@ -76,7 +81,10 @@ def test_defaults_then_file_then_persona_then_flags(
 
 
 def test_every_setting_has_its_ladder() -> None:
-    assert {name for name, *_ in LADDERS} == set(Flags.__struct_fields__) - {"persona", "base_url"}
+    assert {name for name, *_ in LADDERS} == set(Flags.__struct_fields__) - {
+        *("persona", "base_url"),
+        "extra_body",  # its keys have one each: test_parameters.py
+    }
 
 
 def test_chatrepl_model_goes_before_the_persona_and_behind_the_flag() -> None:
@@ -472,7 +480,7 @@ def test_an_error_is_one_line_whatever_the_file_holds(file: str) -> None:
             {"persona": "techer"},
             ["'techer'", "teacher", "pirate"],
         ),
-        ("", {"persona": "teacher"}, ["'teacher'", "no personas"]),
+        ("", {"persona": "teacher"}, ["'teacher'", "concise", "tutor"]),
         ('persona = "x"\n[personas.teacher]', {}, ["'x'", "teacher"]),
         (
             "[providers.mine]",

@@ -3,8 +3,9 @@
 The alternative to leaving them out: what was agreed on stays known, at the price of a call.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.conversation import Conversation, Note
@@ -44,6 +45,11 @@ class Plan:
     def note(self, text: str) -> Note:
         """Make the note of what the model wrote."""
         return Note(text, self.first, self.end, self.untold)
+
+
+def for_summary(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a note is asked with: all but what would cut it off or give it a form."""
+    return {k: v for k, v in parameters.items() if k not in {"stop", "response_format"}}
 
 
 def plan(window: Window, calibration: Calibration, *, thinks: bool = False) -> Plan:

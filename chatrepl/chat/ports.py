@@ -1,8 +1,8 @@
 """What the rules of a chat need from outside: somebody who answers, somebody who keeps."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from chatrepl.chat.catalogue import ModelCard, Served
 from chatrepl.chat.conversation import Conversation
@@ -14,12 +14,15 @@ from chatrepl.chat.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the model: messages, and at most `max_tokens` tokens of reply."""
+    """One call of the model: messages, and at most `max_tokens` tokens of reply.
+
+    `parameters` are the others, by the API's names: temperature, top_p… None is not sent.
+    """
 
     card: ModelCard
     messages: tuple[Message, ...]
     max_tokens: int
-    temperature: float | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Provider(Protocol):

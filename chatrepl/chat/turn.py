@@ -2,14 +2,14 @@
 
 import re
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import ASSUMED_WINDOW, ModelCard
-from chatrepl.chat.condensing import plan, read_note
+from chatrepl.chat.condensing import for_summary, plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
     Assumed,
@@ -28,6 +28,8 @@ from chatrepl.chat.events import (
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
+from chatrepl.chat.schema import Schema
+from chatrepl.chat.thinking import thoughts_apart
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.tree import Tree
 from chatrepl.chat.trimming import Window, check_images, fit, too_full
@@ -61,15 +63,15 @@ class _Turn:
     pieces: list[str] = field(default_factory=list)
     finish_reason: str | None = None
     usage: Usage | None = None
-    thought: bool = False
+    thoughts: list[str] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         """Take in what a provider said."""
         match event:
             case TextDelta(text):
                 self.pieces.append(text)
-            case ReasoningDelta():
-                self.thought = True
+            case ReasoningDelta(text):
+                self.thoughts.append(text)
             case UsageReport(usage):
                 self.usage = usage
             case Finished(finish_reason):
@@ -83,6 +85,8 @@ class Chat:
     what the server reported in this chat; `sent` is what was sent last. `counter` and
     `calibration` count for the model that answers now; `measuring` is held while they do, since
     the toolbar counts beside the prompt. `draft` is the line that was counted for it last.
+    `thoughts` are those before the last reply, as far as they came; nobody keeps them.
+    `parameters` are sent with each request; `schema`, if any, is what a reply is to hold to.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -92,14 +96,13 @@ class Chat:
         conversation: Conversation | None = None,
         *,
         reply_limit: int | None = None,
-        temperature: float | None = None,
         overflow: Overflow = "trim",
         scale: Scale | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self.begin(conversation or Conversation(), recorder)
         self.usage = Usage()
-        self.temperature = temperature
+        self.ask_for({})
         self.reply_limit = reply_limit
         self.overflow: Overflow = overflow
         self._warned = False
@@ -107,6 +110,12 @@ class Chat:
         self.measuring = threading.RLock()
         self._asking = threading.RLock()
         self.use(provider, card, scale)
+
+    def ask_for(self, parameters: Mapping[str, Any], schema: Schema | None = None) -> None:
+        """Take what each request is to have besides, and the form that replies are to have."""
+        form = {"response_format": schema.response_format} if schema else {}
+        self.parameters = {**parameters, **form}
+        self.schema = schema
 
     def begin(
         self, conversation: Conversation, recorder: Recorder | None, tree: Tree | None = None
@@ -116,6 +125,7 @@ class Chat:
         self.conversation = conversation if tree else self.tree.adopt(conversation)
         self.recorder = recorder or NoRecorder()
         self.sent: Window | None = None
+        self.thoughts = ""
         self._left_out: tuple[object, ...] = ()
         self._rest_until = 0  # exchanges; no summary is tried before there are so many
 
@@ -202,6 +212,7 @@ class Chat:
     def go_to(self, exchange: int) -> None:
         """Make another path the conversation: the one that ends with an exchange, 0 for none."""
         self.conversation = self.tree.follow(self.conversation, exchange)
+        self.thoughts = ""
 
     def keep(self) -> None:
         """Have the recorder keep where the talk stands."""
@@ -229,6 +240,8 @@ class Chat:
                     self.recorder.text(event.text)
                 yield event
         finally:
+            before = [self.thoughts] if goes_on and self.thoughts else []
+            self.thoughts = "\n\n".join([*before, "".join(turn.thoughts)]).rstrip()
             self._keep_reply(replace(talk, note=draft.note), turn)
 
     def _placed(self, exchange: Exchange) -> Exchange:
@@ -252,7 +265,7 @@ class Chat:
         if last.reply is not None:
             reply = Message("assistant", last.reply.content + reply.content)
             usage = last.usage + usage if last.usage and usage else usage or last.usage
-        elif usage is not None and not turn.thought and not usage.reasoning_tokens:
+        elif usage is not None and not turn.thoughts and not usage.reasoning_tokens:
             self.calibration.observe_reply(reply, usage.completion_tokens)
         self.tree.marked(*self.tree.marks(self.conversation))  # of a reply that is left
         exchange = self._signed(last.answered(reply, turn.finish_reason, usage))
@@ -309,10 +322,9 @@ class Chat:
             raise PromptTooLongError("What has to go is too long for the model to condense.")
         yield Condensing(planned.exchanges)
         asked = planned.request
-        request = Request(self.card, asked.messages, asked.max_tokens, self.temperature)
-        note = planned.note(
-            (yield from read_note(self.provider.stream(request), self._spend_on_note))
-        )
+        parameters = for_summary(self.parameters)
+        request = Request(self.card, asked.messages, asked.max_tokens, parameters)
+        note = planned.note((yield from read_note(self._stream(request), self._spend_on_note)))
         with self.measuring:
             tokens = self.calibration.cost(note.message)
             about = self.calibration.about
@@ -335,16 +347,19 @@ class Chat:
             with self.measuring:
                 self.calibration.observe(self.sent.messages, usage.prompt_tokens)
 
+    def _stream(self, request: Request) -> Iterator[Event]:
+        return thoughts_apart(self.provider.stream(request))
+
     def _ask(self, window: Window) -> Iterator[Event]:
         """Send the window; trim further and send again where the server says it is too much."""
         limit: int | None = None
         for refits_left in reversed(range(_REFITS + 1)):
             self.sent = window
             yield from self._receipt(window)
-            request = Request(self.card, window.messages, window.max_tokens, self.temperature)
+            request = Request(self.card, window.messages, window.max_tokens, self.parameters)
             began = False
             try:
-                for event in self.provider.stream(request):
+                for event in self._stream(request):
                     began = began or isinstance(event, TextDelta)
                     yield event
             except ContextOverflowError as overflow:

@@ -35,6 +35,15 @@ _MANY = 2_000  # model names to look through
 
 _UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 
+# How servers say that they don't do response_format, or not of this type: OpenAI, DeepSeek, Groq,
+# LM Studio, Azure. That a schema is at fault is something else.
+_NO_FORMAT = re.compile(
+    r"(?<!schema for )response[_ ]format\W.{0,80}?"
+    r"(not supported|unsupported|not support|unavailable|must be '?json)"
+    r"|not support.{0,40}response[_ ]format|unsupported.{0,20}response[_ ]format",
+    re.IGNORECASE,
+)
+
 # How servers say that a prompt is too long: OpenAI, Azure OpenAI and vLLM in the words of several
 # generations, llama.cpp, Ollama (which tells no numbers), LM Studio, TGI and Anthropic.
 _OVERFLOW = re.compile(
@@ -244,6 +253,8 @@ def _refused(body: object, server: str, words: str) -> ChatreplError:
     said = body if isinstance(body, Mapping) else {}
     code, parameter = said.get("code"), said.get("param")
     ours = isinstance(parameter, str) and not parameter.startswith("messages[")
+    if _NO_FORMAT.search(words):
+        code, parameter, ours = "unsupported_value", "response_format", True
     if isinstance(code, str) and code in _UNSUPPORTED and isinstance(parameter, str) and ours:
         return UnsupportedParameterError(
             f"{server} does not take the parameter '{_one_line(parameter)}': {words}",

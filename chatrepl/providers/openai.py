@@ -20,6 +20,7 @@ from chatrepl.errors import (
 )
 from chatrepl.providers.chunks import chunk_stream, read_chunks
 from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint, is_loopback, is_nearby
+from chatrepl.providers.formats import RESPONSE_FORMAT, fit_format, refused_format
 from chatrepl.providers.line import current
 from chatrepl.providers.listing import find, read_listing, read_ollama
 
@@ -41,6 +42,10 @@ _SUBSTITUTES = {
     "temperature": "",
     "stream_options": "",
 }
+
+
+_NAMED = frozenset({"temperature", "top_p", "seed", "stop", "reasoning_effort"})
+"""Parameters that are settings of their own; what else the user sends is in extra_body."""
 
 
 class OpenAIProvider:
@@ -109,10 +114,9 @@ class OpenAIProvider:
             try:
                 yield from self._stream(request)
             except UnsupportedParameterError as refused:
-                name = refused.parameter
-                if name not in _SUBSTITUTES or self._refused & {name, _SUBSTITUTES[name]}:
+                if not self._spares(refused.parameter, request):
+                    refused.hint = _way_out(refused.parameter, request) or refused.hint
                     raise
-                self._refused.add(name)
             except RequestRefusedError as error:
                 error.hint = self._nearest(request.card.name, error) or error.hint
                 raise
@@ -122,6 +126,15 @@ class OpenAIProvider:
                 again = True
             else:
                 return
+
+    def _spares(self, name: str, request: Request) -> bool:
+        """Whether it asks without a parameter that was refused, or with another in its place."""
+        if name == RESPONSE_FORMAT:
+            name = refused_format(request.parameters, self._refused)
+        elif name not in _SUBSTITUTES or self._refused & {name, _SUBSTITUTES[name]}:
+            return False
+        self._refused |= {name} - {""}
+        return bool(name)
 
     def _nearest(self, model: str, error: ChatreplError) -> str:
         """Name models that there are, if the error is that this one is not there."""
@@ -159,7 +172,7 @@ class OpenAIProvider:
             "model": self._model(request),
             "messages": [message.as_openai() for message in request.messages],
             "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
+            **request.parameters,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -170,6 +183,7 @@ class OpenAIProvider:
                 name = _SUBSTITUTES[name]
             if name and value is not None:
                 body[name] = value
+        fit_format(body, self._refused)
         return body
 
     def _model(self, request: Request) -> str:
@@ -237,6 +251,17 @@ class OpenAIProvider:
             base_url=self.endpoint.base_url or OPENAI_URL,
             **options,
         )
+
+
+def _way_out(name: str, request: Request) -> str:
+    """Say how to be rid of a refused parameter, if it is one that the user has set."""
+    names = {request.card.parameters.get(each, each): each for each in request.parameters}
+    setting = names.get(name) or names.get(name.partition(".")[0])
+    if setting is None:
+        return ""
+    rename = ', or rename it under [models."NAME"] parameters' if setting in _NAMED else ""
+    where = setting if setting in _NAMED else f"extra_body.{setting}"
+    return f"{where} is set by a flag, /set, the persona or the config file: leave it out{rename}."
 
 
 def _options(endpoint: Endpoint) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def show(cards: Iterable[ModelCard], screen: Screen) -> None:
     elif screen.out.width < _ROOMY:
         for name, *facts in rows:
             words = [f"{title} {fact}" for title, fact in zip(_HEAD[1:], facts, strict=True)]
-            screen.out.print(Text(name, style="bold"), Text(", ".join(words)), sep="\n")
+            screen.out.print(Text(name, style="name"), Text(", ".join(words)), sep="\n")
     else:
         screen.out.print(_table(rows))
     if any(cell.endswith("?") for row in rows for cell in row):
@@ -43,7 +43,7 @@ def _table(rows: Iterable[tuple[str, ...]]) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="faint", pad_edge=False)
     for title in _HEAD:
         left = title in {"model", "encoding"}
         table.add_column(title, justify="left" if left else "right", overflow="fold")

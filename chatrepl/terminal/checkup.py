@@ -6,7 +6,6 @@ from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
 _MARKS = {"ok": "ok", "wrong": "wrong", "skipped": "-"}
-_STYLES = {"ok": "green", "wrong": "bold red", "skipped": "dim"}
 _NAME = 11  # columns: api-version
 _ROOMY = 60  # columns
 
@@ -37,15 +36,15 @@ def show(finding: Finding, screen: Screen) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    style = _STYLES[finding.state]
-    words = Text(line, style="dim" if finding.state == "skipped" else "")
+    style = f"check.{finding.state}"
+    words = Text(line, style="check.skipped" if finding.state == "skipped" else "")
     if screen.accessible:
         state = "skipped" if finding.state == "skipped" else mark
         screen.out.print(Text(f"{name}, {state}: {line}"))
         return
     head = Text(f"{mark:5}  ", style=style)
     if screen.out.width < _ROOMY:
-        screen.out.print(head + Text(name, style="bold"))
+        screen.out.print(head + Text(name, style="name"))
         screen.out.print(Padding(words, (0, 0, 0, 2)))
         return
     table = Table.grid(padding=(0, 2, 0, 0))

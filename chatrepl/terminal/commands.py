@@ -8,7 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
-from chatrepl.terminal import attachments, keys, session_commands, window_commands
+from chatrepl.terminal import (
+    attachments,
+    keys,
+    parameter_commands,
+    persona_commands,
+    reading_commands,
+    session_commands,
+    window_commands,
+)
 from chatrepl.terminal.completion import Completable
 from chatrepl.terminal.paths import paths
 from chatrepl.terminal.window_commands import message_numbers
@@ -100,21 +108,6 @@ def _system(repl: "Repl", argument: str) -> None:
     repl.screen.notice(f"system: {system.content}" if system else "no system message")
 
 
-def _persona(repl: "Repl", argument: str) -> None:
-    if argument:
-        with repl.prompt.keyboard.released():  # a key may have to be asked for
-            repl.host.use_persona(repl.chat, argument)
-        repl.screen.notice(f"persona: {argument}")
-        return
-    known = dict(repl.host.personas())
-    if not known:
-        repl.screen.notice("no personas; [personas.NAME] in the config file makes one")
-        return
-    from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
-
-    show_pairs(known.items(), repl.screen)
-
-
 def _model(repl: "Repl", argument: str) -> None:
     chat = repl.chat
     if argument:
@@ -137,10 +130,6 @@ def _vi(repl: "Repl", _: str) -> None:
 
 def _quit(repl: "Repl", _: str) -> None:
     repl.leaving = True
-
-
-def _persona_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
-    return repl.host.personas()
 
 
 def _model_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
@@ -169,9 +158,22 @@ COMMANDS = (
     Command(
         "system", "[TEXT]", 'show or set the system message; "" removes it', _system, free_text
     ),
-    Command("persona", "[NAME]", "list the personas or switch to one", _persona, _persona_names),
+    Command(
+        "persona",
+        "[NAME]",
+        "list the personas or switch; show, new, edit NAME too",
+        persona_commands.persona,
+        persona_commands.names,
+    ),
     Command(
         "model", "[NAME]", "show the model or switch; provider/model too", _model, _model_names
+    ),
+    Command(
+        "set",
+        "[NAME VALUE]",
+        "list the request's parameters, or set one",
+        parameter_commands.set_,
+        parameter_commands.values,
     ),
     Command("retry", "", "ask for another reply to the last message", session_commands.retry),
     Command("continue", "", "go on with a reply that was cut off", session_commands.go_on),
@@ -215,6 +217,25 @@ COMMANDS = (
         'attach to the next message, or list; "" takes back',
         attachments.file,
         _paths,
+    ),
+    Command(
+        "copy",
+        "[N]",
+        "copy the last reply, or its Nth code block",
+        reading_commands.copy,
+        reading_commands.block_numbers,
+    ),
+    Command("raw", "", "show the source of the last reply", reading_commands.raw),
+    Command("open", "", "show the last reply in the pager", reading_commands.open_reply),
+    Command(
+        "thoughts", "", "show what the model thought before its reply", reading_commands.thoughts
+    ),
+    Command(
+        "theme",
+        "[NAME]",
+        "show the theme, or switch: auto, dark, light, plain",
+        reading_commands.theme,
+        reading_commands.theme_names,
     ),
     Command("tokens", "", "show what the conversation costs", window_commands.tokens),
     Command(

@@ -16,16 +16,16 @@ from chatrepl.chat.turn import Chat
 from chatrepl.terminal.attachments import outlined
 from chatrepl.terminal.sanitize import clean
 
-# The parts of the window in their order: a sign for terminals without colours, and a style.
+# The parts of the window in their order, each with a sign for terminals without colours.
 _PARTS = {
-    "system": ("█", "magenta"),
-    "note": ("◆", "blue"),
-    "examples": ("▓", "yellow"),
-    "pins": ("▒", "cyan"),
-    "history": ("░", "green"),
-    "frame": ("▔", "dim"),
-    "reply": ("▁", "dim"),
-    "free": ("·", "dim"),
+    "system": "█",
+    "note": "◆",
+    "examples": "▓",
+    "pins": "▒",
+    "history": "░",
+    "frame": "▔",
+    "reply": "▁",
+    "free": "·",
 }
 _ROOMY, _TIGHT = 60, 30  # columns
 _FIRST_WORDS = 200  # characters; the table shows what there is room for
@@ -120,7 +120,7 @@ def table(chat: Chat, width: int, lines: list[Row] | None = None) -> RenderableT
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
     for row, (number, role, tokens, standing) in zip(lines, others, strict=True):
-        style = "dim" if standing in {"left out", "dropped", "in the note"} else ""
+        style = "faint" if standing in {"left out", "dropped", "in the note"} else ""
         cells = (number, role, row.words, tokens, standing)
         grid.add_row(*(Text(cell, style=style) for cell in cells))
     return Group(grid, Text(), _bar(chat, lines, width))
@@ -157,7 +157,7 @@ def _bar(chat: Chat, lines: list[Row], width: int) -> RenderableType:
     legend.add_column()
     legend.add_column(justify="right")
     for name, columns in _shares(sizes, min(width, 80)).items():
-        sign, style = _PARTS[name]
+        sign, style = _PARTS[name], f"context.{name}"
         bar.append(sign * columns, style=style)
         about = chat.calibration.about if name != "reply" else ""
         legend.add_row(Text(f"{sign} {name}", style=style), Text(f"{about}{sizes[name]:,}"))

@@ -15,12 +15,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.segment import Segment
-from rich.syntax import Syntax
+from rich.syntax import Syntax, SyntaxTheme
 from rich.table import Table
 from rich.text import Text
 
 from chatrepl.terminal.blocks import FIRST_ROWS, Block
-from chatrepl.terminal.highlighting import THEME, Highlighter
+from chatrepl.terminal.highlighting import Highlighter
 from chatrepl.terminal.wrapping import Flowing
 
 
@@ -37,13 +37,15 @@ class Growth:
 class Markdown(rich_markdown.Markdown):
     """A block, or a part of one; `growth` belongs to all the parts of a block.
 
-    A part that is only `previewed` shows what is held back otherwise, and decides nothing.
+    Code has the `colours`. A part that is only `previewed` shows what is held back otherwise, and
+    decides nothing.
     """
 
     def __init__(
         self,
         block: Block,
         growth: Growth,
+        colours: SyntaxTheme,
         before: Iterable[Token] = (),
         *,
         previewed: bool = False,
@@ -54,8 +56,9 @@ class Markdown(rich_markdown.Markdown):
         self.growth = growth
         self.previewed = previewed
         self.markup = block.source
-        self.code_theme = self.inline_code_theme = THEME
+        self.code_theme: Any = colours  # for Syntax, which takes more than a name
         self.inline_code_lexer = self.justify = None
+        self.inline_code_theme = ""  # for that lexer
         self.style = "none"
         self.hyperlinks = False  # a link's target is shown, not hidden behind its text
 
@@ -116,7 +119,8 @@ class _Code(_Part, rich_markdown.CodeBlock):
             yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=padding)
             return
         block, growth = self.within.block, self.within.growth
-        code, highlighter = str(self.text), growth.code or Highlighter(self.lexer_name)
+        colours = self.within.code_theme
+        code, highlighter = str(self.text), growth.code or Highlighter(self.lexer_name, colours)
         if self.within.previewed:
             lines = highlighter.preview(code)
         else:

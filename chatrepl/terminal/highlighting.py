@@ -1,11 +1,11 @@
 """Highlighting code that comes line by line: each line as it looks in the whole."""
 
-from rich.style import Style
-from rich.syntax import Syntax
-from rich.text import Text
+from collections.abc import Mapping
 
-THEME = "ansi_dark"
-"""The colours of the terminal's own palette, which suit a dark and a light background alike."""
+from pygments.token import string_to_tokentype
+from rich.style import Style
+from rich.syntax import ANSISyntaxTheme, Syntax, SyntaxTheme
+from rich.text import Text
 
 _BATCH = 12  # lines, at least, that are looked at together
 _SAMPLE = 16  # of the latest lines: they are a text in the language
@@ -40,6 +40,17 @@ EOF
 _Line = list[tuple[str, Style]]
 
 
+def colours_of(styles: Mapping[str, str]) -> SyntaxTheme:
+    """Give the colours of code: of the styles named "code.", the rest is a token's name."""
+    return ANSISyntaxTheme(
+        {
+            string_to_tokentype(name.removeprefix("code.").title()): Style.parse(style)
+            for name, style in styles.items()
+            if name.startswith("code.")
+        }
+    )
+
+
 class Highlighter:
     """Gives the lines of a growing code as soon as it is certain how they look.
 
@@ -48,9 +59,9 @@ class Highlighter:
     may follow is tried out: more of the last lines, the latest ones again, and closers.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, colours: SyntaxTheme) -> None:
         self._lexer = Syntax("", language).lexer
-        self._style_of = Syntax.get_theme(THEME).get_style_for_token
+        self._style_of = colours.get_style_for_token
         self._code = ""  # whole lines; the first ones may have been given
         self._given = 0
         self._latest = ""

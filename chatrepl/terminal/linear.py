@@ -6,14 +6,14 @@ colour is a word here: headings, code, quotes, and each row of a table as "colum
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
 from chatrepl.terminal.blocks import Block, BlockSplitter
-from chatrepl.terminal.replies import Reply
+from chatrepl.terminal.replies import THINKING, Reply
 from chatrepl.terminal.sanitize import Sanitizer, clean
 from chatrepl.terminal.screen import Screen
 
@@ -41,6 +41,10 @@ class LinearReply:
     def text(self, piece: str) -> None:
         """Take a piece, and write the blocks that it has ended."""
         self._write(self._splitter.feed(self._sanitizer.feed(piece)))
+
+    def think(self, line: Callable[[int], str]) -> None:
+        """Say so, once."""
+        self._screen.notice(THINKING)
 
     def notice(self, line: str) -> None:
         """Say a line about the turn."""
@@ -82,6 +86,10 @@ class Announced:
             print("assistant:", flush=True)
             self._reply.__enter__()
         self._reply.text(piece)
+
+    def think(self, line: Callable[[int], str]) -> None:
+        """Say that the model thinks."""
+        self._reply.think(line)
 
     def notice(self, line: str) -> None:
         """Say a line about the turn."""

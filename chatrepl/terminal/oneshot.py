@@ -1,27 +1,32 @@
 """One answer, then exit: for pipes and scripts."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.events import Assumed, Event
 from chatrepl.chat.messages import Message
+from chatrepl.chat.schema import fault_of_last
 from chatrepl.chat.trimming import Window, check_images, too_full
 from chatrepl.chat.turn import Chat
-from chatrepl.errors import ChatreplError
+from chatrepl.errors import ChatreplError, UnfitReplyError
 from chatrepl.terminal.attachments import announce, described, tokens_of
 from chatrepl.terminal.outcomes import Notable, Outcome, ending, in_words, show_turn
-from chatrepl.terminal.replies import PlainReply, Reply, reply_on
+from chatrepl.terminal.replies import PlainReply, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen, print_json
+from chatrepl.terminal.thinking import Thinking
 
 
 class NoReply(PlainReply):
-    """Shows notices only: the reply goes into the JSON object at the end."""
+    """Shows notices only: the reply is printed at the end, in another form."""
 
     def text(self, piece: str) -> None:
+        """Show nothing."""
+
+    def think(self, line: Callable[[int], str]) -> None:
         """Show nothing."""
 
 
@@ -51,36 +56,71 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
+Form = Literal["reply", "json", "code"]
+"""What is printed: the reply as it comes, an object at the end, or the reply's code."""
+
+
 def answer(  # noqa: PLR0913 - what is said, and how it is shown
     chat: Chat,
     prompt: str | None,
     screen: Screen,
     *,
     plain: bool,
-    as_json: bool,
+    form: Form,
     attachments: tuple[Attachment, ...] = (),
 ) -> int:
     """Say `prompt` (None: answer the conversation's last message) and give the exit status.
 
     What is attached is said before it leaves. What came of a reply is shown even if it was cut
-    off. Raises ChatreplError.
+    off; but of code, which may be run at once, only the whole is printed. Raises ChatreplError.
     """
     outcome = Outcome()
     announce(chat, attachments, screen.notice)
+    say_thoughts = Thinking.summary if screen.on_terminal and form == "reply" else None
+    reply = reply_on(screen, plain=plain) if form == "reply" else NoReply(screen)
     try:
-        reply = _reply(screen, plain=plain, as_json=as_json)
+        events = _turn(chat, prompt, attachments)
         say = partial(_say, chat, prompt, attachments)
-        show_turn(_turn(chat, prompt, attachments), reply, outcome, say=say)
+        show_turn(events, reply, outcome, say=say, say_thoughts=say_thoughts)
     except (ChatreplError, KeyboardInterrupt):
-        if as_json and outcome.text:
+        if form == "json" and outcome.text:
             print_json(_result(chat, outcome))
         raise
-    if as_json:
+    if form == "json":
         print_json(_result(chat, outcome))
     status, words = ending(outcome, chat.max_tokens)
     if words:
         screen.notice(words)
+    if not status and form == "code":
+        _print_code(outcome.text, screen)
+    if not status and (why := fault_of_last(chat.schema, chat.conversation)):
+        text = f"The reply does not hold to the schema: {why}"
+        raise UnfitReplyError(text, "Ask again, or in other words, or another model.")
     return status
+
+
+def _print_code(reply: str, screen: Screen) -> None:
+    """Print the code blocks, with a blank line between. Raises UnfitReplyError."""
+    blocks = code_blocks(reply)
+    if not blocks:
+        raise UnfitReplyError(
+            "The reply has no code block: nothing was printed.",
+            "Without --code, the reply is shown; chatrepl -c goes on with the conversation.",
+        )
+    text = "\n".join(blocks)
+    print(clean(text) if screen.on_terminal else text, end="")
+
+
+def code_blocks(text: str) -> list[str]:
+    """Give what stands in the fenced code blocks of a reply, each ended by a line end.
+
+    >>> code_blocks("Run:\\n```sh\\nls\\n```\\nor\\n- ~~~\\n  pwd\\n  ~~~")
+    ['ls\\n', 'pwd\\n']
+    """
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - only here
+
+    tokens = MarkdownIt().parse(f"{text}\n")  # of a fence that nobody closes, too
+    return [token.content for token in tokens if token.type == "fence"]
 
 
 def _turn(chat: Chat, prompt: str | None, attachments: tuple[Attachment, ...]) -> Iterator[Event]:
@@ -101,12 +141,6 @@ def _say(
             if known or chat.calibration.request(talk.messages) <= half:
                 return ""
     return in_words(event, in_chat=False)
-
-
-def _reply(screen: Screen, *, plain: bool, as_json: bool) -> Reply:
-    if as_json:
-        return NoReply(screen)
-    return reply_on(screen, plain=plain)
 
 
 def dry_run(
@@ -132,7 +166,8 @@ def dry_run(
     counts = _window(chat, window)
     if as_json:
         messages = [message.as_openai() for message in window.messages]
-        head = {"model": chat.card.name, "provider": chat.provider.name, "messages": messages}
+        head: dict[str, Any] = {"model": chat.card.name, "provider": chat.provider.name}
+        head |= {"messages": messages, "parameters": dict(chat.parameters)}
         print_json(head | counts)
         return 0
     about = chat.calibration.about
@@ -176,10 +211,12 @@ def _result(chat: Chat, outcome: Outcome) -> dict[str, Any]:
     assert chat.sent is not None
     return {
         "reply": outcome.text,
+        "reasoning": outcome.thoughts or None,
         "finish_reason": outcome.finish_reason,
         "model": outcome.model or chat.card.name,
         "provider": chat.provider.name,
         "usage": usage and usage.as_openai(),
         "window": _window(chat, chat.sent),
         "session": chat.recorder.session,
+        **({"schema_fault": chat.schema.fault(outcome.text) or None} if chat.schema else {}),
     }

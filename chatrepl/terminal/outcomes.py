@@ -24,6 +24,7 @@ from chatrepl.chat.events import (
 from chatrepl.chat.exchanges import counted
 from chatrepl.chat.usage import Usage
 from chatrepl.terminal.replies import Reply
+from chatrepl.terminal.thinking import Thinking
 
 Typed = Callable[[], str]
 """Takes what has been typed since the last time, without waiting for more."""
@@ -37,7 +38,7 @@ class Outcome:
     """What a turn has brought so far.
 
     `typed` is what was typed meanwhile and is not in the terminal any more, `ask_again` that the
-    user wants the reply anew.
+    user wants the reply anew. `thoughts` are no part of the reply's `text`.
     """
 
     text: str = ""
@@ -46,37 +47,49 @@ class Outcome:
     usage: Usage | None = None
     typed: str = ""
     ask_again: bool = False
+    thoughts: str = ""
 
 
-def show_turn(
+def show_turn(  # noqa: PLR0913 - what happens, where it is shown, and in which words
     events: Iterator[Event],
     reply: Reply,
     outcome: Outcome,
     typed: Typed | None = None,
+    say_thoughts: Callable[[Thinking], str] | None = None,
+    *,
     say: "Callable[[Notable], str] | None" = None,
 ) -> None:
     """Show a turn to its end and note what it brought; an error or Ctrl-C passes through.
 
     However it ends, the turn's generator is closed before this returns, and with it the request.
     `typed` is the keyboard, where there is one: while nothing comes, a key ends the turn as
-    Ctrl-C does. `say` puts an event into words, or into none if it is not to be said.
+    Ctrl-C does. `say_thoughts` words the line that stays of thoughts, once they are over.
+    `say` puts an event into words, or into none if it is not to be said.
     """
     pieces: list[str] = []
-    stalled = False
+    thinking, stalled = Thinking(), False
+
+    def over(below: str = "") -> None:
+        if thinking.end() and say_thoughts is not None:
+            reply.notice(say_thoughts(thinking) + below)
+
     with reply, closing(cast("Generator[Event]", events)):
         try:
             for event in events:
                 before, stalled = stalled, isinstance(event, Stalled)
                 match event:
                     case TextDelta(text):
+                        over("\n")  # a blank line, then the reply
                         pieces.append(text)
                         reply.text(text)
                     case UsageReport(usage):
                         outcome.usage = usage
                     case Finished(reason, model):
                         outcome.finish_reason, outcome.model = reason, model
-                    case ReasoningDelta():
-                        pass
+                    case ReasoningDelta(text):
+                        if not thinking.has_begun:
+                            reply.think(thinking.line)
+                        thinking.take(text)
                     case Stalled(seconds):
                         if typed is not None:
                             _choose(typed(), outcome, asked=before)
@@ -86,7 +99,8 @@ def show_turn(
                         if words := (say or in_words)(event):
                             reply.notice(words)
         finally:
-            outcome.text = "".join(pieces)
+            outcome.text, outcome.thoughts = "".join(pieces), thinking.text
+            over()
 
 
 def _stalled(seconds: float, *, asks: bool) -> str:

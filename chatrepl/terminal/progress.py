@@ -16,7 +16,7 @@ def download(name: str, size: int, screen: Screen) -> Iterator[Callable[[int, in
     A bar on a terminal, a line elsewhere.
     """
     line = f"fetching {name}, once: {size / 1e6:,.0f} MB"
-    if not sys.stderr.isatty() or screen.accessible:
+    if screen.quiet or screen.accessible or not sys.stderr.isatty():
         screen.notice(line)
         yield lambda _done, _total: None
         if screen.accessible:

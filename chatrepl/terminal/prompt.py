@@ -17,29 +17,19 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import get_typeahead
+from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.renderer import CPR_Support
 from prompt_toolkit.shortcuts import CompleteStyle
-from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
+from chatrepl.terminal.background import Background, style_of
 from chatrepl.terminal.completion import CommandCompleter, Completable, begins_offer
 from chatrepl.terminal.folds import Folds
 from chatrepl.terminal.keyboard import Keyboard, as_text
 from chatrepl.terminal.keys import Aside, Submit, bindings, shown_mode
-
-_STYLE = Style.from_dict(
-    {
-        "prompt": "bold ansicyan",
-        "bottom-toolbar": "noreverse ansibrightblack",
-        "auto-suggestion": "ansibrightblack",
-        "completion-menu": "bg:default default",
-        "completion-menu.completion.current": "reverse",
-        "completion-menu.meta.completion": "bg:default ansibrightblack",
-        "completion-menu.meta.completion.current": "reverse",
-    }
-)
+from chatrepl.terminal.theme import Theme
 
 
 class History(FileHistory):
@@ -113,21 +103,29 @@ class Prompt:
     """Asks for a line; it can do so before there is a chat to ask for.
 
     `is_stopped` says that it asks for none: who takes note of that sets it back. `keyboard` is
-    to be held from the first line to the last.
+    to be held from the first line to the last. `theme` says how it looks, and is told what the
+    terminal says of its background.
     """
 
-    def __init__(self, history: Path) -> None:
+    def __init__(self, history: Path, theme: Theme) -> None:
         self.keyboard = Keyboard()
         self.folds = Folds()
         self.is_stopped = False
         self.submit: Submit = "enter"
+        self._style = style_of(theme)
+        self._background = Background(theme.seen)
         self._completer = CommandCompleter(())
         self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
         self._can_go_back: Callable[[str], bool] = lambda _line: False
         self._session: PromptSession[str | Aside] = _session(
             multiline=True,
             prompt_continuation="  ",
-            key_bindings=bindings(lambda: self.submit, self.folds, self._may_go_back),
+            key_bindings=merge_key_bindings(
+                [
+                    bindings(lambda: self.submit, self.folds, self._may_go_back),
+                    self._background.keys,
+                ]
+            ),
             completer=DynamicCompleter(lambda: self._completer),
             # Else six rows are kept free below every line.
             complete_while_typing=Condition(lambda: begins_offer(self._before_cursor)),
@@ -135,7 +133,7 @@ class Prompt:
             enable_suspend=True,
             history=History(history, self.folds),
             bottom_toolbar=self._below,
-            style=_STYLE,
+            style=self._style,
             reserve_space_for_menu=6,
         )
         self._mark = "> "
@@ -237,6 +235,7 @@ class Prompt:
             raise Stopped(default)
         app = self._session.app
         app.erase_when_done = False
+        self._background.ask(self._session.output)
         if on_shown is not None and is_dumb_terminal():
             on_shown()
         elif on_shown is not None:
@@ -288,7 +287,9 @@ class Prompt:
 
         What is none of them goes into the history: it may have been typed before the question.
         """
-        session: PromptSession[str] = _session(style=_STYLE)
+        session: PromptSession[str] = _session(
+            style=self._style, key_bindings=self._background.keys
+        )
         for letter, meaning in choices.items():
             print(f"  {letter}  {meaning}")
         question = f"{'/'.join(choices)}> "

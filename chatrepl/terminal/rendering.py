@@ -9,16 +9,20 @@ import re
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
+from rich.syntax import SyntaxTheme
 from rich.text import Text
 
-from chatrepl.terminal.blocks import Block, BlockSplitter
+from chatrepl.terminal.blocks import Block, BlockSplitter, new_parser
 from chatrepl.terminal.drawing import Drawing
 from chatrepl.terminal.elements import Growth, Markdown
+from chatrepl.terminal.highlighting import colours_of
+from chatrepl.terminal.replies import THINKING
 from chatrepl.terminal.sanitize import Sanitizer, clean
 from chatrepl.terminal.screen import Screen
 
@@ -33,10 +37,11 @@ _PADDING = re.compile(r"(?:\x1b\[[0-9;]*m|[ ])*[ ](?:\x1b\[0m)?$", re.MULTILINE)
 _ABOVE = MarkdownIt().parse("above")
 
 
-def render(  # noqa: PLR0913 - what it looks like, and where it stands
+def render(  # noqa: PLR0913 - what a block looks like depends on that much
     console: Console,
     block: Block,
     growth: Growth,
+    colours: SyntaxTheme,
     *,
     below: bool,
     top: bool = False,
@@ -44,8 +49,8 @@ def render(  # noqa: PLR0913 - what it looks like, and where it stands
 ) -> str:
     """Render a block, or a part of one, as it looks in the whole document.
 
-    It begins `below` another one that is set off, or at the `top`. Where rich fails on what the
-    parser made of it, its source is shown.
+    It begins `below` another one that is set off, or at the `top`. Code has the `colours`. Where
+    rich fails on what the parser made of it, its source is shown.
     """
     below = below or not block.begins
     with console.capture() as capture:
@@ -53,7 +58,7 @@ def render(  # noqa: PLR0913 - what it looks like, and where it stands
             for token in block.tokens:
                 prepare(token)
             before = _ABOVE if below else ()
-            console.print(Markdown(block, growth, before, previewed=previewed))
+            console.print(Markdown(block, growth, colours, before, previewed=previewed))
         except Exception:  # noqa: BLE001 - whatever it is, the reply must be read
             above = "above\n\n" if below else ""
             console.print(Text(above + clean(block.source).rstrip("\n")))
@@ -62,6 +67,12 @@ def render(  # noqa: PLR0913 - what it looks like, and where it stands
     if top and block.kind not in {"fence", "code_block"}:
         return rendered.removeprefix("\n")  # rich sets off a list even from nothing
     return rendered if block.begins else rendered.removeprefix("\n")
+
+
+def render_whole(text: str, screen: Screen) -> str:
+    """Render a whole reply, filtered already, as it looks once it has ended."""
+    block = Block(text, new_parser().parse(text))
+    return render(screen.out, block, Growth(), colours_of(screen.theme.styles), below=False)
 
 
 def prepare(token: Token) -> None:
@@ -90,6 +101,7 @@ class MarkdownReply:
     def __init__(self, screen: Screen, before: str = "") -> None:
         self._screen = screen
         self._console = console = screen.out
+        self._colours = colours_of(screen.theme.styles)
         self._moving = console.is_terminal and not console.is_dumb_terminal
         self._sanitizer = Sanitizer()
         self._splitter = BlockSplitter()
@@ -104,6 +116,7 @@ class MarkdownReply:
         self._below = False  # whether the next block stands below one that rich sets off
         self._top = True  # whether nothing stands above it
         self._spinner = itertools.cycle(_SPINNER)
+        self._thinking: Callable[[int], str] | None = None
         if before:
             self._pieces.append(before)
 
@@ -139,6 +152,12 @@ class MarkdownReply:
         self._come.set()
         if not self._moving:
             self._draw(self._take(), moving=False)
+
+    def think(self, line: Callable[[int], str]) -> None:
+        """Show a line beside the spinner, until the first piece."""
+        self._thinking = line
+        if not self._moving:
+            self.notice(THINKING)
 
     def notice(self, line: str) -> None:
         """Print a line above the open block; may be called from any thread."""
@@ -188,7 +207,7 @@ class MarkdownReply:
             if block.begins:
                 self._growth = Growth()
             places = {"below": self._below, "top": self._top}
-            settled.append(render(self._console, block, self._growth, **places))
+            settled.append(render(self._console, block, self._growth, self._colours, **places))
             self._top = False
             self._below = block.tokens[-1].type != "hr"
         self._open.show("".join(settled), self._preview() if moving else [])
@@ -200,12 +219,22 @@ class MarkdownReply:
         made smaller can't be taken back.
         """
         if self._lead is not None:
-            return [next(self._spinner)]
+            return [self._wait()]
         height = max(1, min(_TALL, self._console.height // 2))
         block = self._splitter.open_block(height, self._console.width)
         if block is None:
             return []
         growth = self._growth if not block.begins else Growth()
         places = {"below": self._below, "top": self._top}
-        text = render(self._console, block, growth, **places, previewed=True)
+        text = render(self._console, block, growth, self._colours, **places, previewed=True)
         return text.rstrip("\n").split("\n")[-height:] if text.strip() else []
+
+    def _wait(self) -> str:
+        """Give the spinner, and what the model thinks; the last column stays free."""
+        spinner, width = next(self._spinner), self._console.width - 3
+        if self._thinking is None or width < 1:
+            return spinner
+        with self._console.capture() as capture:
+            line = self._thinking(width)
+            self._console.print(Text(line, style="thought"), end="", no_wrap=True, overflow="crop")
+        return f"{spinner} {capture.get()}"

@@ -14,6 +14,7 @@ from chatrepl.chat.attachments import Attachment, merged
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event
 from chatrepl.chat.messages import Message
+from chatrepl.chat.schema import fault_of_last
 from chatrepl.chat.sessions import Hit, Saved, Session
 from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
@@ -25,10 +26,12 @@ from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keyboard import as_text
 from chatrepl.terminal.keys import Aside, Submit
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn, whole_in_words
+from chatrepl.terminal.persona_commands import Shelf
 from chatrepl.terminal.prompt import Prompt, letting_keys_through
 from chatrepl.terminal.replies import announced, open_block, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
+from chatrepl.terminal.thinking import Thinking
 from chatrepl.terminal.toolbar import shortened, toolbar
 from chatrepl.terminal.window_commands import message_numbers
 
@@ -102,8 +105,19 @@ class Host(Protocol):
     def submit(self) -> Submit:
         """The key that sends a message."""
 
-    def personas(self) -> Iterable[tuple[str, str]]:
-        """List the personas by name, each with the beginning of its system message."""
+    @property
+    def shelf(self) -> Shelf:
+        """The personas there are."""
+
+    @property
+    def persona(self) -> str | None:
+        """Name the persona that is taken."""
+
+    def parameters(self) -> Iterable[tuple[str, str, str]]:
+        """List the request's parameters: name, value or "", and where it was set."""
+
+    def set_parameter(self, chat: Chat, name: str, text: str) -> None:
+        """Set a parameter from now on; "default" takes that back."""
 
     def attach(self, names: Iterable[str]) -> tuple[Attachment, ...]:
         """Read what is to be attached, and say what is to be known of it."""
@@ -259,7 +273,7 @@ class Repl:
                 shown = clean(outlined(message)).replace("\n", "\n  ")
                 who = "you" if message.role == "user" else message.role
                 mark = f"{who}: " if self.screen.accessible else "> "
-                self.screen.out.print(Text.assemble((mark, "bold cyan"), shown))
+                self.screen.out.print(Text.assemble((mark, "role"), shown))
             print()
         if exchange.reply is not None and not exchange.is_whole:
             self.screen.notice("The reply was cut off. /continue goes on with it.")
@@ -336,13 +350,16 @@ class Repl:
             if self.screen.accessible:
                 reply = announced(reply, self.screen, self.chat.card.name)
             keyboard = self.prompt.keyboard
-            show_turn(events, reply, outcome, keyboard.typed if keyboard.is_held else None)
+            typed = keyboard.typed if keyboard.is_held else None
+            show_turn(events, reply, outcome, typed, self._say_thoughts)
         except KeyboardInterrupt:
             self._keep_typed()
             stopped = "asking again" if outcome.ask_again else "stopped"
             self.screen.notice(f"{stopped}; what came is kept" if outcome.text else stopped)
         else:
             _, words = ending(outcome, self.chat.max_tokens, in_chat=True)
+            if not words and (why := fault_of_last(self.chat.schema, self.chat.conversation)):
+                words = f"The reply does not hold to the schema: {why}"
             if self.screen.accessible and not words:
                 words = whole_in_words(outcome, self.chat.card.context_window)
             if words:
@@ -356,6 +373,11 @@ class Repl:
             elif not self._answered:
                 self.prefill = text
         return outcome.ask_again
+
+    def _say_thoughts(self, thinking: Thinking) -> str:
+        counter = self.chat.counter
+        count = f"{counter.about}{counter.text(thinking.text):,}" if counter.loaded else ""
+        return thinking.summary(count, "/thoughts shows it")
 
     def _do(self, line: str) -> None:
         command = read_command(line)

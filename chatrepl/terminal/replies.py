@@ -1,10 +1,14 @@
 """Showing a reply while it streams: as the text it is, or (rendering.py) as Markdown."""
 
 import sys
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from chatrepl.terminal.sanitize import Sanitizer
 from chatrepl.terminal.screen import Screen
+
+THINKING = "thinking …"
+"""Said where no line can be drawn that is alive."""
 
 
 class Reply(Protocol):
@@ -18,6 +22,9 @@ class Reply(Protocol):
 
     def text(self, piece: str) -> None:
         """Show a piece of the reply."""
+
+    def think(self, line: Callable[[int], str]) -> None:
+        """Show that the model thinks, until its text comes: a line of so many columns at most."""
 
     def notice(self, line: str) -> None:
         """Say a line about the turn."""
@@ -52,6 +59,11 @@ class PlainReply:
     def text(self, piece: str) -> None:
         """Write a piece at once."""
         self._write(self._sanitizer.feed(piece) if self._sanitizer is not None else piece)
+
+    def think(self, line: Callable[[int], str]) -> None:
+        """Say so on a terminal, once."""
+        if self._screen.on_terminal:
+            self.notice(THINKING)
 
     def notice(self, line: str) -> None:
         """Say a line on standard error; on a terminal it begins a line of its own."""

@@ -3,11 +3,12 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import ChatreplError
 from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.theme import Theme, from_environment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +21,8 @@ class Screen:
     outside never goes through rich's markup.
 
     While something is being drawn, `above` is what shows a notice without spoiling it; it may be
-    called from any thread, and shows it with `say`.
+    called from any thread, and shows it with `say`. `theme` says how everything looks. A `quiet`
+    one shows errors only.
 
     `accessible` says that it is read by a screen reader: lines in their order, nothing drawn anew,
     no columns. The variable ACCESSIBLE says so too, unless it is empty or 0.
@@ -28,9 +30,11 @@ class Screen:
 
     def __init__(self, *, accessible: bool = False) -> None:
         self.accessible = accessible or os.environ.get("ACCESSIBLE", "0") not in {"", "0"}
+        self.quiet = False
         self.above: Callable[[str], None] | None = None
-        self._out: Console | None = None
-        self._err: Console | None = None
+        self.theme = Theme(from_environment(os.environ))
+        self._consoles: dict[str, Console] = {}
+        self._shown: dict[str, Mapping[str, str]] = {}  # the styles that each has
 
     @property
     def on_terminal(self) -> bool:
@@ -45,19 +49,17 @@ class Screen:
     @property
     def out(self) -> "Console":
         """Standard output."""
-        if self._out is None:
-            self._out = _console(stderr=False)
-        return self._out
+        return self._console("out")
 
     @property
     def err(self) -> "Console":
         """Standard error."""
-        if self._err is None:
-            self._err = _console(stderr=True)
-        return self._err
+        return self._console("err")
 
     def notice(self, line: str) -> None:
         """Say a dim line, above what is being drawn."""
+        if self.quiet:
+            return
         above = self.above
         if above is not None:
             above(line)
@@ -66,13 +68,17 @@ class Screen:
 
     def say(self, line: str) -> None:
         """Say a dim line where the cursor is."""
-        self._say(line, "dim")
+        self._say(line, "notice")
 
     def error(self, error: ChatreplError) -> None:
-        """Say what went wrong, and on a second line what to do next."""
-        self._say(f"Error: {error.text}" if self.accessible else error.text, "red")
+        """Say what went wrong, and on a second line what to do next.
+
+        Each is one line, though a file's name in it may have a line end.
+        """
+        text = error.text.replace("\n", "\\n")
+        self._say(f"Error: {text}" if self.accessible else text, "error")
         if error.hint:
-            self._say(error.hint, "dim")
+            self._say(error.hint.replace("\n", "\\n"), "hint")
 
     def _say(self, line: str, style: str) -> None:
         if not sys.stderr.isatty():
@@ -82,33 +88,24 @@ class Screen:
 
         self.err.print(Text(clean(line), style="" if self.accessible else style))
 
+    def _console(self, name: str) -> "Console":
+        """Give a console, in the styles that hold now."""
+        from rich.theme import Theme as Styles  # noqa: PLC0415 - see the class
 
-# What rich's own styles of Markdown get wrong on a light background, or louder than the text.
-_STYLES = {
-    "markdown.code": "cyan",
-    "markdown.block_quote": "italic",
-    "markdown.h1": "bold underline",
-    "markdown.h2": "bold",
-    "markdown.h3": "bold",
-    "markdown.h4": "italic",
-    "markdown.item.number": "default",
-    "markdown.link": "default",
-    "markdown.link_url": "blue underline",
-    "markdown.table.header": "bold",
-    "markdown.table.border": "dim",
-}
+        styles = self.theme.styles
+        if name not in self._consoles:
+            from rich.console import Console, ConsoleDimensions  # noqa: PLC0415
 
-
-def _console(*, stderr: bool) -> "Console":
-    from rich.console import Console, ConsoleDimensions  # noqa: PLC0415 - see the class
-    from rich.theme import Theme  # noqa: PLC0415
-
-    console = Console(
-        stderr=stderr, highlight=False, markup=False, emoji=False, theme=Theme(_STYLES)
-    )
-    if console.is_dumb_terminal:  # rich takes every such one to have 80 columns
-        console.size = ConsoleDimensions(*shutil.get_terminal_size())
-    return console
+            is_err = name == "err"
+            self._consoles[name] = Console(
+                stderr=is_err, highlight=False, markup=False, emoji=False, theme=Styles(styles)
+            )
+            if self._consoles[name].is_dumb_terminal:  # rich takes all of them to have 80 columns
+                self._consoles[name].size = ConsoleDimensions(*shutil.get_terminal_size())
+        elif self._shown[name] is not styles:
+            self._consoles[name].push_theme(Styles(styles), inherit=False)
+        self._shown[name] = styles
+        return self._consoles[name]
 
 
 def print_json(value: object) -> None:

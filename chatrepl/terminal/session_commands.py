@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
+from chatrepl.posix import IS_POSIX
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.titles import title_from
 from chatrepl.terminal.window_commands import exchange_at, members
@@ -83,8 +84,20 @@ def export(repl: "Repl", argument: str) -> None:
     """Write the conversation into a file."""
     if not argument:
         raise SettingsError("Into which file?", "/export talk.html, talk.md or talk.json")
-    repl.host.export(repl.chat, Path(argument))
-    repl.screen.notice(f"written to {argument}")
+    file = unquoted(argument)
+    repl.host.export(repl.chat, Path(file))
+    repl.screen.notice(f"written to {file}")
+
+
+def unquoted(name: str) -> str:
+    """Take the quotes off a file's name that was typed or dropped as for a shell.
+
+    >>> unquoted('"my talk.md"'), unquoted("my talk.md"), unquoted("it's.md")
+    ('my talk.md', 'my talk.md', "it's.md")
+    """
+    if len(name) > 2 and name[0] == name[-1] and name[0] in "\"'":
+        return name[1:-1]
+    return name.replace("\\ ", " ") if IS_POSIX else name
 
 
 def retry(repl: "Repl", _: str) -> None:
@@ -169,7 +182,7 @@ def branch(repl: "Repl", argument: str) -> None:
             repl.screen.out.print(Text(clean(f"branch {number}{about}: {said}")))
             continue
         here = "*" if name else " "
-        line = Text.assemble((f"{here} {number:>2}", "bold"), "  ", clean(words))
+        line = Text.assemble((f"{here} {number:>2}", "name"), "  ", clean(words))
         if repl.screen.out.width >= _ROOMY:
             line.truncate(repl.screen.out.width, overflow="ellipsis")
         repl.screen.out.print(line)

@@ -38,7 +38,7 @@ def show_list(sessions: Sequence[Session], screen: Screen) -> None:
         if roomy or column in {"id", "ago", "title"}:
             right = column == "messages"
             ratio = 1 if column == "title" else None
-            style = "bold" if column == "id" else "dim" if column != "title" else ""
+            style = "name" if column == "id" else "faint" if column != "title" else ""
             table.add_column(
                 justify="right" if right else "left",
                 no_wrap=True,
@@ -63,7 +63,7 @@ def _show_below(session: Session, now: datetime, screen: Screen) -> None:
         words = ", ".join(part for part in (session.id, about, messages, session.model) if part)
         screen.out.print(Text(f"{clean(words)}: {title}"))
     else:
-        screen.out.print(Text.assemble((session.id, "bold"), (f" {about}", "dim"), f"\n{title}"))
+        screen.out.print(Text.assemble((session.id, "name"), (f" {about}", "faint"), f"\n{title}"))
 
 
 def show_hits(hits: Iterable[Hit], text: str, screen: Screen) -> None:
@@ -74,10 +74,10 @@ def show_hits(hits: Iterable[Hit], text: str, screen: Screen) -> None:
         if hit.session.id != last:
             last = hit.session.id
             title = _one_line(clean(hit.session.title))
-            screen.out.print(Text.assemble((last, "bold"), f"  {title}"), soft_wrap=whole)
-        line = Text(f"  {hit.role}: ", style="dim")
+            screen.out.print(Text.assemble((last, "name"), f"  {title}"), soft_wrap=whole)
+        line = Text(f"  {hit.role}: ", style="faint")
         found = Text(excerpt(clean(hit.text), words), style="not dim")
-        found.highlight_words(words, "bold yellow", case_sensitive=False)
+        found.highlight_words(words, "found", case_sensitive=False)
         screen.out.print(line + found, soft_wrap=whole)
 
 
@@ -100,11 +100,11 @@ def show_talk(saved: Saved, screen: Screen) -> None:
     session = saved.session
     screen.notice(described(session, datetime.now(UTC)))
     for role, text, place in _said(saved):
-        screen.out.print(Text.assemble((f"{role}{place}", "bold cyan")))
+        screen.out.print(Text.assemble((f"{role}{place}", "role")))
         screen.out.print(Text(clean(text)), soft_wrap=True)
         screen.out.print()
     if saved.unsent:
-        screen.out.print(Text("user (not answered)", style="bold cyan"))
+        screen.out.print(Text("user (not answered)", style="role"))
         screen.out.print(Text(clean(saved.unsent)), soft_wrap=True)
 
 

@@ -22,7 +22,7 @@ def show_pairs(rows: Iterable[tuple[str, str]], screen: Screen) -> None:
         screen.out.print(pairs(rows))
     else:
         for term, words in rows:
-            screen.out.print(Text(term, style="bold"))
+            screen.out.print(Text(term, style="name"))
             screen.out.print(Padding(Text(words), (0, 0, 0, 2)) if words else "", end="")
 
 
@@ -38,5 +38,5 @@ def pairs(rows: Iterable[tuple[str, str]]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for term, words in rows:
-        table.add_row(Text(clean(term), style="bold"), Text(clean(words)))
+        table.add_row(Text(clean(term), style="name"), Text(clean(words)))
     return table

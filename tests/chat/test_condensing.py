@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.catalogue import card_for
-from chatrepl.chat.condensing import Plan, plan
+from chatrepl.chat.condensing import Plan, for_summary, plan
 from chatrepl.chat.conversation import Conversation, Note, from_messages
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
@@ -163,3 +163,9 @@ def test_a_note_may_take_an_eighth_of_the_room(size: int, length: int) -> None:
     made = planned(talk(800), size)
     assert made.request.max_tokens == length
     assert str(length // 2) in made.request.messages[-1].content  # words are longer than tokens
+
+
+def test_a_note_is_asked_with_the_users_parameters_but_not_with_what_would_shape_it() -> None:
+    form = {"type": "json_object"}
+    given = {"temperature": 0.5, "stop": ["."], "response_format": form, "min_p": 0.1}
+    assert for_summary(given) == {"temperature": 0.5, "min_p": 0.1}

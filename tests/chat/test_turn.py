@@ -107,7 +107,7 @@ def test_a_whole_reply_is_kept() -> None:
     exchange = Exchange((user("Hi"), assistant("Hello you")), "stop", usage, "gpt-4", "scripted")
     assert chat.conversation == Conversation(SYSTEM, (), (exchange,))
     assert chat.usage == usage
-    assert provider.requests == [Request(chat.card, (SYSTEM, user("Hi")), 2_048, None)]
+    assert provider.requests == [Request(chat.card, (SYSTEM, user("Hi")), 2_048)]
 
 
 def test_each_request_carries_all_that_was_said_before() -> None:

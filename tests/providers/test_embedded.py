@@ -235,7 +235,7 @@ except KeyboardInterrupt:
     messages = (
         Message("system", smollm2.SYSTEM), Message("user", "What is the capital of France?")
     )
-    events = provider.stream(Request(card_for("smollm2"), messages, 30, 0.0))
+    events = provider.stream(Request(card_for("smollm2"), messages, 30, {"temperature": 0.0}))
     print("".join(event.text for event in events if isinstance(event, TextDelta)), flush=True)
 """
 

@@ -79,11 +79,6 @@ def test_persona_lists_and_switches(home: Path, server: Loopback) -> None:
     assert server.requests[1].body["max_tokens"] == 77
 
 
-def test_without_personas_the_way_to_make_one_is_said(home: Path, server: Loopback) -> None:
-    with talk(home, server) as terminal:
-        command(terminal, "/persona", "[personas.NAME]")
-
-
 def test_model_shows_and_switches_and_the_talk_goes_on(home: Path, server: Loopback) -> None:
     with talk(home, server) as terminal:
         command(terminal, "/model", "gpt-4: a window of 8,192 tokens", "replies of up to 2,048")

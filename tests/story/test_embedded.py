@@ -1,5 +1,6 @@
 """The real model, in the real program: what a newcomer without a key meets."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -73,3 +74,13 @@ def test_a_gguf_file_may_be_named_as_the_model(home: Path, model_file: Path) -> 
     assert "Paris" in done.stdout
     assert done.returncode in {0, 7}, done.stderr
     assert WHO not in done.stderr, "who was asked for by name need not be announced"
+
+
+def test_a_reply_is_json_by_the_schema_as_the_models_grammar_has_it(home_with_model: Path) -> None:
+    question = "Ada is a friendly woman who is 36 years old and likes tea."
+    flags = ("--schema", "name:str,age:int", "--max-tokens", "60", "--set", "temperature=0")
+    done = run(*flags, "-q", question, home=home_with_model, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    reply = json.loads(done.stdout)
+    assert set(reply) == {"name", "age"}
+    assert type(reply["age"]) is int

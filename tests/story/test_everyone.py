@@ -44,7 +44,11 @@ UPWARDS = re.compile(rb"\x1b\[\d*[AFHfd]|\x1b\[6n|\x1bM")
 
 def linear_talk(home: Path, server: Loopback, *flags: str, columns: int = 80) -> Terminal:
     terminal = Terminal(
-        *("--base-url", server.base_url, "-m", "gpt-4"), *flags, home=home, columns=columns
+        *("--base-url", server.base_url, "-m", "gpt-4"),
+        *flags,
+        home=home,
+        columns=columns,
+        env={"PAGER": "cat"},
     )
     wait_for_turn(terminal)
     return terminal

@@ -240,4 +240,5 @@ def test_what_begins_with_the_prompt_is_what_the_parser_calls_a_setting() -> Non
     assert left <= {  # what ends at once, shows something first, or is no interactive chat
         *("--version", "--help", "-h", "--json", "--dry-run", "--verbose"),
         *("-c", "--continue", "--resume", "--load", "-f", "--file"),
+        *("--code", "-q", "--quiet"),
     }

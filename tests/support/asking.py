@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,9 +41,11 @@ def a_request(
     before: Sequence[Message] = (),
     max_tokens: int = 100,
     temperature: float | None = None,
+    **parameters: Any,
 ) -> Request:
     messages = (*before, Message("user", text))
-    return Request(card or card_for(model), messages, max_tokens, temperature)
+    given = {"temperature": temperature, **parameters}
+    return Request(card or card_for(model), messages, max_tokens, given)
 
 
 def ask(provider: Provider, request: Request | None = None) -> list[Event]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from chatrepl.terminal.blocks import Block, new_parser
 from chatrepl.terminal.elements import Growth, Markdown
+from chatrepl.terminal.highlighting import colours_of
 from chatrepl.terminal.rendering import MarkdownReply, prepare
 from chatrepl.terminal.screen import Screen
 
@@ -142,8 +143,9 @@ def print_at_once(text: str, paper: Paper) -> None:
     tokens = new_parser().parse(text)
     for token in tokens:
         prepare(token)
+    colours = colours_of(paper.theme.styles)
     with paper.console.capture() as capture:
-        paper.console.print(Markdown(Block(text, tokens), Growth()))
+        paper.console.print(Markdown(Block(text, tokens), Growth(), colours))
     is_code = bool(tokens) and tokens[0].type in {"fence", "code_block"}
     # rich sets off a list even where nothing is above it.
     paper.written.write(capture.get() if is_code else capture.get().removeprefix("\n"))

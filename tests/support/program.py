@@ -165,6 +165,13 @@ class Terminal:
         """What is on the screen now."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
+    def colour(self, text: str) -> str:
+        """What colour a text has where it stands last on the screen, in pyte's words."""
+        row = max(y for y, line in enumerate(self._screen.display) if text in line)
+        line = self._screen.buffer[row]
+        column = self._screen.display[row].rindex(text)
+        return str(line[column].fg)
+
     @property
     def scrollback(self) -> str:
         """Everything since the start, scrolled off or not."""

@@ -10,7 +10,8 @@ from rich.style import Style
 from rich.syntax import Syntax
 from rich.text import Text
 
-from chatrepl.terminal.highlighting import THEME, Highlighter
+from chatrepl.terminal.highlighting import Highlighter, colours_of
+from chatrepl.terminal.theme import Theme
 
 CODE = {
     "python": 'def f(x: int) -> str:\n    """Say."""\n    return f"{x}"  # why\n\n',
@@ -64,6 +65,9 @@ OPEN = {
 Look = list[tuple[str, Style]]
 
 
+COLOURS = colours_of(Theme().styles)
+
+
 def look(line: Text) -> Look:
     """Give each character that is not blank, and its style."""
     styles = [Style.null()] * len(line)
@@ -76,7 +80,7 @@ def look(line: Text) -> Look:
 def at_once(code: str, language: str) -> list[Look]:
     """What rich makes of the whole."""
     text = code.expandtabs(4).rstrip()
-    whole = Syntax(text, language, theme=THEME).highlight(text)
+    whole = Syntax(text, language, theme=COLOURS).highlight(text)
     return [look(line) for line in whole.split("\n", allow_blank=True)][: text.count("\n") + 1]
 
 
@@ -87,14 +91,14 @@ def steps(code: str, size: int) -> Iterator[str]:
 
 
 def grown(code: str, language: str, size: int) -> list[Look]:
-    highlighter = Highlighter(language)
+    highlighter = Highlighter(language, COLOURS)
     given = [line for piece in steps(code, size) for line in highlighter.add(piece)]
     return [look(line) for line in given + highlighter.rest()]
 
 
 def most_held_back(code: str, language: str) -> int:
     """How many lines wait at most, of a code that comes line by line."""
-    highlighter = Highlighter(language)
+    highlighter = Highlighter(language, COLOURS)
     most = waiting = 0
     for line in steps(code, 1):
         waiting += 1 - len(highlighter.add(line))
@@ -153,7 +157,7 @@ def test_code_of_blanks_is_an_empty_line(code: str) -> None:
 
 @pytest.mark.parametrize("language", ["", "no-such-language", "{.x}", "text"])
 def test_a_language_that_nobody_knows_is_text(language: str) -> None:
-    highlighter = Highlighter(language)
+    highlighter = Highlighter(language, COLOURS)
     code = "x = 'y'\n\tz\n\n"
     lines = [line for _ in range(20) for line in highlighter.add(code)] + highlighter.rest()
     assert [line.plain for line in lines] == (code.expandtabs(4) * 20).rstrip().split("\n")
@@ -164,7 +168,7 @@ def test_a_language_that_nobody_knows_is_text(language: str) -> None:
 def test_a_preview_is_what_is_held_back_and_changes_nothing(name: str) -> None:
     language, opening, line, closing = OPEN[name]
     code = opening + line * 15 + closing + CODE[language] * 5
-    highlighter, given, so_far = Highlighter(language), list[Look](), ""
+    highlighter, given, so_far = Highlighter(language, COLOURS), list[Look](), ""
     for piece in steps(code, 1):
         given += map(look, highlighter.add(piece))
         so_far += piece
@@ -174,7 +178,7 @@ def test_a_preview_is_what_is_held_back_and_changes_nothing(name: str) -> None:
 
 
 def test_a_preview_of_very_much_is_its_end() -> None:
-    highlighter = Highlighter("go")
+    highlighter = Highlighter("go", COLOURS)
     lines = [f"line {n} of a string that may be none\n" for n in range(500)]
     given = highlighter.add("var a = `\n" + "".join(lines))
     shown = [line.plain for line in highlighter.preview("and")]
@@ -191,7 +195,7 @@ def calls(language: str, code: str) -> int:
         nonlocal count
         count += event == "call"
 
-    highlighter = Highlighter(language)
+    highlighter = Highlighter(language, COLOURS)
     sys.setprofile(called)
     try:
         for piece in steps(code, 2):

@@ -48,7 +48,7 @@ def test_markdown_is_put_into_words(text: str, lines: list[str]) -> None:
 
 def test_lines_are_broken_between_words_but_code_is_not() -> None:
     text = "Some words that are too long\n\n    and = code + that_is_long\n\n- for twenty columns"
-    assert lines_of(text, 20) == [
+    assert lines_of(text, 19) == [
         *("Some words that are", "too long"),
         *("Code:", "and = code + that_is_long", "End of code."),
         *("- for twenty", "  columns"),

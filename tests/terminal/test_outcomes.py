@@ -1,6 +1,6 @@
 """Showing a turn's events, and saying how it ended."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Self
 
 import pytest
@@ -42,6 +42,9 @@ class Heard:
     def text(self, piece: str) -> None:
         self.told.append(piece)
 
+    def think(self, line: Callable[[int], str]) -> None:
+        self.told.append("thinking")
+
     def notice(self, line: str) -> None:
         self.told.append(f"({line})")
 
@@ -72,8 +75,8 @@ def test_a_turn_is_shown_in_the_order_in_which_it_comes() -> None:
     )
     show_turn(events, heard, outcome)
     retrying = "(The server failed. Trying again in 0.5 s (1 of 2).)"
-    assert heard.told == ["begin", retrying, "Hello ", "you.", "end"]
-    assert outcome == Outcome("Hello you.", "stop", "loop-1", usage)
+    assert heard.told == ["begin", retrying, "thinking", "Hello ", "you.", "end"]
+    assert outcome == Outcome("Hello you.", "stop", "loop-1", usage, thoughts="hm")
     assert closed == [True]
 
 

@@ -1,0 +1,173 @@
+"""Schema: the form that a reply in JSON is to have, and whether it has it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chatrepl.chat.conversation import Conversation
+from chatrepl.errors import SettingsError
+
+_FIELDS = re.compile(r"\s*[\w-]+\s*:\s*\w+[\w\s,:\[\]-]*")
+_FIELD = re.compile(r"\s*([\w-]+)\s*:\s*((?:list\s*\[\s*)*)(\w+)((?:\s*\])*)\s*")
+_TYPES = {
+    **dict.fromkeys(("str", "string", "text"), "string"),
+    **dict.fromkeys(("int", "integer"), "integer"),
+    **dict.fromkeys(("float", "number"), "number"),
+    **dict.fromkeys(("bool", "boolean"), "boolean"),
+}
+_DATA = frozenset({"enum", "const", "default", "examples"})  # no schemas are in there
+_KINDS = "str, int, float, bool, list[…] of these"
+_SHOWN = 200  # characters of a reason: jsonschema quotes what is wrong, at any length
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A JSON Schema. `source` is what the user calls it: a file, or the fields themselves."""
+
+    source: str
+    rules: Mapping[str, Any]
+
+    @property
+    def response_format(self) -> dict[str, Any]:
+        """Give what the API is told.
+
+        It is strict as far as the API will have it: every object then names all its properties
+        as required and takes no other. What the schema does not say of that is added; if it says
+        otherwise, it goes as a wish.
+        """
+        rules = _completed(self.rules)
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", str(self.rules.get("title") or "reply"))[:64]
+        told = {"name": name, "strict": _is_strict(rules), "schema": rules}
+        return {"type": "json_schema", "json_schema": told}
+
+    def fault(self, reply: str) -> str:
+        """Say what is wrong with a reply, or nothing if it holds."""
+        try:
+            value = json.loads(reply)
+        except ValueError as error:
+            return f"it is no JSON: {error}"
+        except RecursionError:
+            return "it is nested too deeply"
+        from jsonschema.exceptions import best_match  # noqa: PLC0415 - 0.1 s
+
+        try:
+            wrong = best_match(_validator(self.rules).iter_errors(value))
+        except Exception as error:  # noqa: BLE001 - a $ref to nowhere, a pattern that is none
+            return f"it can't be checked by {self.source}: {_short(str(error))}"
+        if wrong is None:
+            return ""
+        where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in wrong.path)
+        return f"{where.lstrip('.')}: {_short(wrong.message)}" if where else _short(wrong.message)
+
+
+def fault_of_last(schema: Schema | None, talk: Conversation) -> str:
+    """Say what is wrong with the last reply by a schema; nothing where there is none of either."""
+    reply = talk.exchanges[-1].reply if talk.exchanges else None
+    return schema.fault(reply.content) if schema and reply else ""
+
+
+def looks_like_fields(text: str) -> bool:
+    """Tell fields from the name of a file.
+
+    >>> looks_like_fields("name:str, tags:list[str]"), looks_like_fields("/tmp/schema.json")
+    (True, False)
+    """
+    return bool(_FIELDS.fullmatch(text))
+
+
+def read_fields(text: str) -> Schema:
+    """Read `name:type,…`. Raises SettingsError.
+
+    >>> read_fields("name:str,ages:list[int]").rules["properties"]["ages"]
+    {'type': 'array', 'items': {'type': 'integer'}}
+    """
+    properties: dict[str, Any] = {}
+    for field in text.split(","):
+        found = _FIELD.fullmatch(field)
+        depth = found[2].count("[") if found else 0
+        if found is None or found[3] not in _TYPES or depth != found[4].count("]"):
+            shown = field.strip() or "nothing"
+            hint = f"Fields are name:type with commas between; types: {_KINDS}."
+            raise SettingsError(f"--schema: '{shown}' is no field.", hint)
+        if found[1] in properties:
+            raise SettingsError(f"--schema: there are two fields '{found[1]}'.")
+        kind: dict[str, Any] = {"type": _TYPES[found[3]]}
+        for _ in range(depth):
+            kind = {"type": "array", "items": kind}
+        properties[found[1]] = kind
+    return Schema(text, _completed({"type": "object", "properties": properties}))
+
+
+def read_rules(text: str, source: str) -> Schema:
+    """Read a JSON Schema, as a file has it. Raises SettingsError."""
+    from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - 0.1 s
+
+    hint = 'Example: {"type": "object", "properties": {"name": {"type": "string"}}}'
+    try:
+        rules = json.loads(text)
+        if not isinstance(rules, dict):
+            raise SettingsError(f"The schema {source} is no JSON object.", hint)
+        _validator(rules).check_schema(rules)
+    except SchemaError as error:
+        text = f"The schema {source} is no JSON Schema: {_short(error.message)}"
+        raise SettingsError(text, hint) from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"The schema {source} is no JSON: {error}", hint) from error
+    for reference in _references(rules):
+        if not reference.startswith("#"):
+            text = f"The schema {source} refers to '{reference}', which is not read."
+            raise SettingsError(text, "Put what it refers to under $defs.")
+    return Schema(source, rules)
+
+
+def _validator(rules: Mapping[str, Any]) -> Any:
+    """Give what checks by a schema, in the draft that it names; else the newest."""
+    from jsonschema.validators import Draft202012Validator, validator_for  # noqa: PLC0415
+
+    return validator_for(rules, default=Draft202012Validator)(rules)
+
+
+def _completed(rules: Any) -> Any:
+    """Add to each object what strictness needs, where the schema does not speak of it."""
+    if isinstance(rules, list):
+        return [_completed(part) for part in rules]
+    if not isinstance(rules, Mapping):
+        return rules
+    whole = {key: part if key in _DATA else _completed(part) for key, part in rules.items()}
+    if _is_object(rules) and isinstance(properties := rules.get("properties"), Mapping):
+        whole.setdefault("additionalProperties", False)
+        whole.setdefault("required", list(properties))
+    return whole
+
+
+def _is_strict(rules: Any) -> bool:
+    if isinstance(rules, list):
+        return all(map(_is_strict, rules))
+    if not isinstance(rules, Mapping):
+        return True
+    if _is_object(rules):
+        named, required = rules.get("properties", ()), rules.get("required", ())
+        if rules.get("additionalProperties") is not False or set(named) != set(required):
+            return False
+    return all(_is_strict(part) for key, part in rules.items() if key not in _DATA)
+
+
+def _is_object(rules: Mapping[str, Any]) -> bool:
+    kind = rules.get("type")
+    return kind == "object" or (isinstance(kind, list) and "object" in kind)
+
+
+def _references(rules: Any) -> list[str]:
+    if isinstance(rules, list):
+        return [found for part in rules for found in _references(part)]
+    if not isinstance(rules, Mapping):
+        return []
+    own = [rules["$ref"]] if isinstance(rules.get("$ref"), str) else []
+    return own + [found for part in rules.values() for found in _references(part)]
+
+
+def _short(words: str) -> str:
+    line = " ".join(words.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

@@ -1,0 +1,51 @@
+"""`chatrepl personas`: which there are, and one whole."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from chatrepl.cli_options import HELP_NAMES, Config, Json, new_app
+from chatrepl.paths import Paths
+from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.screen import Screen, print_json
+
+app = new_app()
+
+
+@app.command(context_settings=HELP_NAMES)
+def personas(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The one to show.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> int:
+    """List the personas, or show one whole as TOML.
+
+    They are built in, of the config file, or each in a file of its own: personas/NAME.toml
+    beside the config file.
+    """
+    from chatrepl.settings import Flags, read_sources  # noqa: PLC0415
+
+    shelf = read_sources(Flags(), config, os.environ, Paths.from_environment()).shelf
+    screen = Screen()
+    if name is not None:
+        if as_json:
+            print_json(_as_dict(name, shelf.origin(name), shelf.whole(name)))
+        else:
+            text = shelf.text(name)
+            print(clean(text) if screen.on_terminal else text, end="")
+    elif as_json:
+        print_json([_as_dict(n, origin, shelf.whole(n)) for n, _, origin in shelf.described()])
+    else:
+        rows = [tuple(map(clean, row)) for row in shelf.described()]
+        if screen.on_terminal:
+            from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
+
+            show_pairs(((name, f"{words}  ({origin})") for name, words, origin in rows), screen)
+        else:
+            print("\n".join("\t".join(row) for row in rows))
+    return 0
+
+
+def _as_dict(name: str, origin: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "from": origin, **settings}

@@ -1,0 +1,37 @@
+"""The user's editor on a real terminal: Ctrl-C in it is for it alone."""
+
+import sys
+from pathlib import Path
+
+import pexpect
+
+PROGRAM = """
+import sys
+from chatrepl.terminal.editor import edit
+try:
+    print("GOT", edit("before"))
+except KeyboardInterrupt:
+    print("INTERRUPTED")
+try:
+    input("READY AGAIN")
+except KeyboardInterrupt:
+    print("HEARD")
+"""
+EDITOR = """
+trap 'printf after > "$1"; exit 0' INT
+echo READY; while :; do sleep 0.05; done
+"""
+
+
+def test_ctrl_c_in_the_editor_does_not_end_it(tmp_path: Path) -> None:
+    editor = tmp_path / "my editor.sh"
+    editor.write_text(EDITOR)
+    environment = {"VISUAL": f"sh '{editor}'", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+    with pexpect.spawn(sys.executable, ["-c", PROGRAM], timeout=20, env=environment) as terminal:
+        terminal.expect("READY")
+        terminal.send("\x03")
+        terminal.expect(["GOT after", "INTERRUPTED"])
+        assert terminal.after == b"GOT after"
+        terminal.expect("READY AGAIN")
+        terminal.send("\x03")
+        terminal.expect("HEARD")
