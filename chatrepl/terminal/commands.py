@@ -62,6 +62,15 @@ def read_command(line: str) -> tuple[str, str] | None:
     return (found[1] or "").lower(), line[found.end() :].strip()
 
 
+def as_line(text: str) -> str:
+    """Give the line that says a text, even if it begins as a command does.
+
+    >>> as_line("/model is what?"), as_line("/etc/hosts is what?")
+    ('//model is what?', '/etc/hosts is what?')
+    """
+    return f"/{text}" if text.startswith("//") or read_command(text) else text
+
+
 def find_command(name: str) -> Command:
     """Look a command up. Raises SettingsError with the nearest name."""
     if name in BY_NAME:

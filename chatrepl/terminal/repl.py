@@ -20,7 +20,7 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.attachments import compose, outlined, waiting
-from chatrepl.terminal.commands import completables, find_command, read_command
+from chatrepl.terminal.commands import as_line, completables, find_command, read_command
 from chatrepl.terminal.editor import edit
 from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.keyboard import as_text
@@ -216,6 +216,10 @@ class Repl:
             find_command("edit").run(self, earlier)
             self._went_back_to = self.prefill
 
+    def bring_back(self, message: Message) -> None:
+        """Put a message at the next prompt, with what is attached to it, to be said again."""
+        self.prefill, self.attached = as_line(message.content), message.attachments
+
     def _can_go_back(self, line: str) -> bool:
         """Whether Esc Esc goes to an earlier message: not from a line that it would lose."""
         asked = self._chat is not None and any(e.prompt for e in self._chat.conversation.exchanges)
@@ -247,7 +251,7 @@ class Repl:
         from chatrepl.terminal.sessions import described  # noqa: PLC0415 - imports rich
 
         self.screen.notice(described(saved.session, datetime.now(UTC)))
-        self.prefill = saved.unsent
+        self.prefill = as_line(saved.unsent)
         self.attached = merged(saved.unsent_files, self.attached)
         if saved.unsent_files:
             self.screen.notice(waiting(self.attached))

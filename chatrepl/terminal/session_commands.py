@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatrepl.chat.messages import Message
 from chatrepl.errors import SettingsError
 from chatrepl.posix import IS_POSIX
 from chatrepl.terminal.sanitize import clean
@@ -127,7 +128,7 @@ def edit(repl: "Repl", argument: str) -> None:
     if prompt is None:
         raise SettingsError(f"Message {argument} answers no message of yours.")
     chat.go_to(said[exchange - 1].id if exchange else 0)
-    repl.prefill, repl.attached = prompt.content, prompt.attachments
+    repl.bring_back(prompt)
     repl.screen.notice(
         f"back to before message {argument}; what followed stays as a branch, /redo goes forward"
     )
@@ -142,7 +143,7 @@ def undo(repl: "Repl", _: str) -> None:
         return
     chat.go_to(said[-2].id if len(said) > 1 else 0)
     prompt = said[-1].prompt
-    repl.prefill, repl.attached = (prompt.content, prompt.attachments) if prompt else ("", ())
+    repl.bring_back(prompt or Message("user", ""))
     repl.screen.notice("one exchange back; its message is at the prompt, /redo goes forward again")
 
 

@@ -141,6 +141,17 @@ def test_esc_esc_goes_back_message_by_message(home: Path, server: Loopback) -> N
     assert said(server)[-1] == talked
 
 
+def test_a_message_that_begins_as_a_command_comes_back_as_a_message(
+    home: Path, server: Loopback
+) -> None:
+    with talk(home, server) as terminal:
+        say_and_hear(terminal, "//help is a word", "You said: /help is a word")
+        terminal.say("/undo")
+        wait_for_line(terminal, "> //help is a word")
+        terminal.say("s")
+        terminal.wait_for("You said: /help is a words")
+
+
 def test_the_keys_of_vi(home: Path, server: Loopback) -> None:
     with configured(home, server, 'editing_mode = "vi"') as terminal:
         terminal.wait_for(" vi insert · gpt-4")
