@@ -168,7 +168,8 @@ class Calibration:
         least, most = _PLAUSIBLE
         if refused:  # what the server adds by itself would have been too much alone
             share = min(share, math.floor(raw * most))
-        if share > raw and (share > raw * most or (not self._measured and raw < _SHORT)):
+        is_extra = share > raw * most + 4 * _FRAME or (not self._measured and raw < _SHORT)
+        if share > raw and is_extra:
             self._frame, share = share - raw, raw  # words that the server adds by itself
         elif share >= raw * least and raw >= _SHORT and not any(m.images for m in new):
             self.scale.learn(share, raw)
