@@ -150,7 +150,8 @@ def talk_at_once(read: Callable[[], Wanted], screen: Screen) -> None:
 
 def _first_line(prompt: "Prompt", opening: "_Opening") -> "tuple[str | Aside | None, str]":
     """Give the first line, None if the user leaves; and what is typed so far of the next one."""
-    from chatrepl.terminal.keys import Aside  # noqa: PLC0415 - see `talk`
+    from chatrepl.terminal.keyboard import as_text  # noqa: PLC0415 - see `talk`
+    from chatrepl.terminal.keys import Aside  # noqa: PLC0415
     from chatrepl.terminal.prompt import Stopped  # noqa: PLC0415
 
     line: str | Aside | None = ""
@@ -163,7 +164,7 @@ def _first_line(prompt: "Prompt", opening: "_Opening") -> "tuple[str | Aside | N
         except Stopped as stopped:
             prompt.is_stopped = False
             # What nobody has read yet was not typed for what comes now.
-            return "", stopped.typed + prompt.typed_ahead()
+            return "", stopped.typed + as_text(prompt.typed_ahead())
         except KeyboardInterrupt:  # who does not want to wait has the line at the prompt again
             continue
         prompt.is_stopped = False

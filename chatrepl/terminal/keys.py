@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prompt_toolkit.application import get_app
+from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import (
-    Condition,
-    emacs_mode,
-    is_searching,
-    vi_insert_mode,
-    vi_navigation_mode,
-)
+from prompt_toolkit.filters import Condition, emacs_mode, is_searching, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.key_binding.vi_state import InputMode
 
@@ -47,7 +43,10 @@ class Aside:
 
 
 def bindings(
-    submit: Callable[[], Submit], folds: Folds, can_go_back: Callable[[str], bool]
+    submit: Callable[[], Submit],
+    folds: Folds,
+    can_go_back: Callable[[str], bool],
+    has_menu: Callable[[], bool],
 ) -> KeyBindings:
     """Bind the keys that are ours; all others are prompt_toolkit's, for emacs or vi.
 
@@ -67,31 +66,42 @@ def bindings(
     keys.add("escape", "enter", filter=emacs_mode & enter_sends)(_new_line)
     keys.add("escape", "enter", filter=emacs_mode & ~enter_sends)(_send)
     keys.add("c-j", filter=~is_searching)(_new_line)
+    keys.add("tab", filter=~is_searching & Condition(has_menu))(_complete)
     _bind_folds(keys, folds)
     _bind_asides(keys, can_go_back)
     return keys
 
 
-def _bind_folds(keys: KeyBindings, folds: Folds) -> None:
-    @Condition
-    def behind_fold() -> bool:
-        return bool(folds.before(get_app().current_buffer.document.text_before_cursor))
+def _complete(event: KeyPressEvent) -> None:
+    """Complete at once: an Enter may follow, and a menu that is still being filled drops a Tab."""
+    buffer = event.current_buffer
+    if buffer.complete_state and buffer.complete_state.completions:
+        buffer.complete_next()
+        return
+    asked = CompleteEvent(completion_requested=True)
+    found = list(buffer.completer.get_completions(buffer.document, asked))
+    if len(found) == 1:
+        buffer.apply_completion(found[0])
+    elif common := get_common_complete_suffix(buffer.document, found):
+        buffer.insert_text(common)
+    elif found:
+        buffer.start_completion(select_first=False)
 
+
+def _bind_folds(keys: KeyBindings, folds: Folds) -> None:
     @keys.add("<bracketed-paste>", filter=~is_searching)
     def _paste(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text(folds.fold(as_text(event.data)))
 
-    @keys.add("backspace", filter=behind_fold & (emacs_mode | vi_insert_mode))
-    def _delete(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        buffer.delete_before_cursor(len(folds.before(buffer.document.text_before_cursor)))
-
-    @keys.add("c-x", "c-p", filter=behind_fold)
+    @keys.add("c-x", "c-p", filter=~is_searching)
     def _unfold(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        words = folds.before(buffer.document.text_before_cursor)
-        buffer.delete_before_cursor(len(words))
-        buffer.insert_text(folds.whole(words))
+        place = folds.last(buffer.document.text_before_cursor)
+        if place >= 0:
+            text = folds.whole(buffer.text[place])
+            line = buffer.text[:place] + text + buffer.text[place + 1 :]
+            moved = buffer.cursor_position + len(text) - 1
+            buffer.document = Document(line, moved)
 
 
 def _bind_asides(keys: KeyBindings, can_go_back: Callable[[str], bool]) -> None:
@@ -103,8 +113,7 @@ def _bind_asides(keys: KeyBindings, can_go_back: Callable[[str], bool]) -> None:
     def _edit(event: KeyPressEvent) -> None:
         _leave(event, "edit")
 
-    @keys.add("escape", "escape", filter=emacs_mode & may_go_back)
-    @keys.add("escape", filter=vi_navigation_mode & may_go_back)
+    @keys.add("escape", "escape", filter=(emacs_mode | vi_navigation_mode) & may_go_back)
     def _back(event: KeyPressEvent) -> None:
         _leave(event, "back")
 

@@ -16,8 +16,10 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
-from prompt_toolkit.input.typeahead import get_typeahead
-from prompt_toolkit.key_binding import merge_key_bindings
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding import KeyPress, merge_key_bindings
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.renderer import CPR_Support
@@ -26,8 +28,8 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from chatrepl.terminal.background import Background, style_of
 from chatrepl.terminal.completion import CommandCompleter, Completable, begins_offer
-from chatrepl.terminal.folds import Folds
-from chatrepl.terminal.keyboard import Keyboard, as_text
+from chatrepl.terminal.folds import Folds, ShowWords
+from chatrepl.terminal.keyboard import Keyboard
 from chatrepl.terminal.keys import Aside, Submit, bindings, shown_mode
 from chatrepl.terminal.theme import Theme
 
@@ -51,7 +53,7 @@ class History(FileHistory):
     def load_history_strings(self) -> Iterable[str]:
         """Read the file, newest line first."""
         try:
-            yield from map(self._folds.fold, super().load_history_strings())
+            yield from map(self._folds.fold_line, super().load_history_strings())
         except OSError:
             return
 
@@ -79,6 +81,9 @@ def letting_keys_through() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
+_PASTE, _PASTED = "\x1b[200~", "\x1b[201~"
+"""What a terminal sends around a text that is pasted."""
+
 _ESCAPE = 0.05
 """Seconds after which Esc is that key, and not the beginning of another one's code."""
 
@@ -89,6 +94,21 @@ class Stopped(Exception):  # noqa: N818 - no error
     def __init__(self, typed: str) -> None:
         super().__init__(typed)
         self.typed = typed
+
+
+def _as_sent(key: KeyPress) -> str:
+    return f"{_PASTE}{key.data}{_PASTED}" if key.key == Keys.BracketedPaste else key.data
+
+
+def _as_keys(sent: str) -> list[KeyPress]:
+    """Read what a terminal has sent; Enter makes a new line, but at the end."""
+    keys: list[KeyPress] = []
+    parser = Vt100Parser(keys.append)
+    parser.feed_and_flush(sent)
+    while keys and keys[-1].key in {Keys.ControlM, Keys.ControlJ}:
+        keys.pop()
+    line_end = KeyPress(Keys.ControlJ, "\n")
+    return [line_end if key.key == Keys.ControlM else key for key in keys]
 
 
 def _session(**options: Any) -> PromptSession[Any]:
@@ -117,12 +137,13 @@ class Prompt:
         self._completer = CommandCompleter(())
         self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
         self._can_go_back: Callable[[str], bool] = lambda _line: False
+        self._cleared: Callable[[], None] = lambda: None
         self._session: PromptSession[str | Aside] = _session(
             multiline=True,
             prompt_continuation="  ",
             key_bindings=merge_key_bindings(
                 [
-                    bindings(lambda: self.submit, self.folds, self._may_go_back),
+                    bindings(lambda: self.submit, self.folds, self._may_go_back, self._has_menu),
                     self._background.keys,
                 ]
             ),
@@ -132,6 +153,7 @@ class Prompt:
             auto_suggest=ThreadedAutoSuggest(AutoSuggestFromHistory()),
             enable_suspend=True,
             history=History(history, self.folds),
+            input_processors=[ShowWords(self.folds)],
             bottom_toolbar=self._below,
             style=self._style,
             reserve_space_for_menu=6,
@@ -162,17 +184,20 @@ class Prompt:
         *,
         size: Callable[[str], str],
         can_go_back: Callable[[str], bool],
+        cleared: Callable[[], None],
     ) -> None:
         """Complete these commands from now on.
 
         `toolbar` gives the text below the prompt: of the line, as wide as it is told. `size` says
-        how much a folded text is, `can_go_back` whether Esc Esc has a meaning for a line.
+        how much a folded text is, `can_go_back` whether Esc Esc has a meaning for a line;
+        `cleared` is called when Ctrl-C has cleared it.
         """
         self._completer = CommandCompleter(commands)
         self._toolbar = toolbar
         self.folds.size = size
         self._can_go_back = can_go_back
-        if self._session.complete_style != CompleteStyle.READLINE_LIKE:
+        self._cleared = cleared
+        if self._has_menu():
             self._soon(self._session.default_buffer.start_completion)  # of what is typed already
 
     @property
@@ -185,16 +210,20 @@ class Prompt:
         self._session.editing_mode = EditingMode.VI if wanted else EditingMode.EMACS
 
     def line(
-        self, default: str = "", *, on_shown: Callable[[], None] | None = None
+        self, default: str = "", ahead: str = "", *, on_shown: Callable[[], None] | None = None
     ) -> str | Aside | None:
         """Wait for a line with something in it, or another wish; None if the user leaves.
 
+        It begins with `default`; then come the keys of `ahead`, of which Enter makes a new line.
         `on_shown` is called once the prompt is on the screen. Raises Stopped.
         """
+        store_typeahead(self._session.input, _as_keys(ahead))
         while True:
             try:
-                line = self._ask(self.folds.fold(default), on_shown=on_shown)
+                shown = default if is_dumb_terminal() else self.folds.fold_line(default)
+                line = self._ask(shown, on_shown=on_shown)
             except KeyboardInterrupt:
+                self._cleared()
                 line = ""
             except EOFError:
                 return None
@@ -205,9 +234,9 @@ class Prompt:
             default, on_shown = "", None
 
     def typed_ahead(self) -> str:
-        """Take what has been typed since the last line, as text."""
-        ahead = "".join(key.data for key in get_typeahead(self._session.input))
-        return as_text(ahead + self.keyboard.typed())
+        """Take the keys that have been typed since the last line, as the terminal sent them."""
+        ahead = "".join(map(_as_sent, get_typeahead(self._session.input)))
+        return ahead + self.keyboard.typed()
 
     def stop(self) -> None:
         """Take the prompt off the screen, from any thread: who waits for a line gets Stopped.
@@ -273,6 +302,9 @@ class Prompt:
     @property
     def _before_cursor(self) -> str:
         return self._session.default_buffer.document.text_before_cursor
+
+    def _has_menu(self) -> bool:
+        return self._session.complete_style != CompleteStyle.READLINE_LIKE
 
     def _may_go_back(self, line: str) -> bool:
         return self._can_go_back(line)

@@ -22,7 +22,6 @@ from chatrepl.terminal.commands import as_line, completables, find_command, read
 from chatrepl.terminal.editor import edit
 from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.host import Host
-from chatrepl.terminal.keyboard import as_text
 from chatrepl.terminal.keys import Aside
 from chatrepl.terminal.outcomes import Outcome, ending, show_turn, whole_in_words
 from chatrepl.terminal.prompt import Prompt, letting_keys_through
@@ -64,9 +63,12 @@ class Repl:
         self.screen = screen
         self.prefill = ""
         self.attached: tuple[Attachment, ...] = ()
-        self._typed = ""  # ahead, and not to be sent as it is: it goes below that
+        self._typed = ""  # keys typed ahead that are not to send anything: they go below that
         self.leaving = False
-        self._went_back_to = ""  # the earlier message that came to the prompt by Esc Esc
+        self._went_from: tuple[int, tuple[Attachment, ...]] | None = (
+            None  # before the first Esc Esc
+        )
+        self._went_back_to = ""
         self._answered = False  # whether something of a reply has come in this turn
         self._answer_first = answer_first
         self._chat: Chat | None = None
@@ -76,7 +78,11 @@ class Repl:
         self._gauge = Gauge(prompt.refresh)
         prompt.vi, prompt.submit = host.vi, host.submit
         prompt.equip(
-            completables(self), self._toolbar, size=self._size, can_go_back=self._can_go_back
+            completables(self),
+            self._toolbar,
+            size=self._size,
+            can_go_back=self._can_go_back,
+            cleared=self._cleared,
         )
 
     @property
@@ -105,9 +111,11 @@ class Repl:
                 self._guarded(partial(self._do, line), line)
             if self.leaving:
                 return
-            default = clean("\n".join(filter(None, (self.prefill, self._typed.rstrip("\n")))))
+            default, ahead = clean(self.prefill), self._typed
+            if default and ahead.strip():
+                default += "\n"
             self.prefill = self._typed = ""
-            typed = self.prompt.line(default, on_shown=on_shown)
+            typed = self.prompt.line(default, ahead, on_shown=on_shown)
             if typed is None:
                 return
             line, on_shown = typed, None
@@ -119,9 +127,19 @@ class Repl:
             with self.prompt.keyboard.released():
                 self.prefill = edit(aside.typed)
         else:
+            if self._went_from is None:
+                self._went_from = self.chat.conversation.head, self.attached
             earlier, _ = next(iter(message_numbers(self, "")))
             find_command("edit").run(self, earlier)
             self._went_back_to = self.prefill
+
+    def _cleared(self) -> None:
+        """Step forward again to where Esc Esc began: nothing was to be changed after all."""
+        if self._went_from is not None:
+            head, self.attached = self._went_from
+            self._went_from, self._went_back_to = None, ""
+            self.chat.go_to(head)
+            self.screen.notice("forward again: nothing was changed")
 
     def bring_back(self, message: Message) -> None:
         """Put a message at the next prompt, with what is attached to it, to be said again."""
@@ -276,7 +294,7 @@ class Repl:
             if words:
                 self.screen.notice(words)
         finally:
-            self._typed += as_text(outcome.typed)
+            self._typed += outcome.typed
             if outcome.text:
                 self._answered = True
                 self._say_place(self.chat.tree, self.chat.conversation.head)
@@ -291,6 +309,7 @@ class Repl:
         return thinking.summary(count, "/thoughts shows it")
 
     def _do(self, line: str) -> None:
+        self._went_from, self._went_back_to = None, ""
         command = read_command(line)
         if command is not None:
             name, argument = command

@@ -394,7 +394,7 @@ def test_with_nothing_kept_all_that_needs_no_database_works(home: Path, numbered
         answered(terminal, "/retry", "Reply 2.", "‹2/2›")
         terminal.wait_for_prompt()
         ready(terminal, "/branch 1", "Reply 1.")
-        ready(terminal, "/fork", "of its own")
+        ready(terminal, "/fork", "no session to fork")
         ready(terminal, "/sessions", "none yet")
         ready(terminal, "/search one", "no message")
         answered(terminal, "/undo", "one exchange back")

@@ -109,7 +109,7 @@ def test_tab_completes_commands_and_shows_their_help(home: Path, server: Loopbac
         terminal.wait_for("tokens in 0 messages")
         terminal.wait_for_prompt()
         terminal.type("/help per")
-        terminal.wait_for("list the personas or switch to one")
+        terminal.wait_for("list the personas or switch;")
         terminal.key("tab")
         terminal.wait_for("/help persona")
     assert server.requests == []

@@ -120,18 +120,18 @@ def test_other_keys_go_to_the_next_prompt(home: Path, server: Loopback) -> None:
         terminal.wait_for("Half a reply")
         terminal.type("wörk")  # before the question: no answer to it
         terminal.wait_for(NOTICE)
-        for key in ("x", "y", "\x1b[A", " or", "rk " * 9):  # nor are an arrow or what is pasted
+        for key in ("x", "y", "\x7f", " or", "rk " * 9):  # nor are Backspace or what is pasted
             terminal.read(0.3)
             terminal.type(key)
         terminal.read(0.3)
         assert "stopped" not in terminal.scrollback
         terminal.type("k")
         terminal.wait_for("stopped")
-        wait_for_line(terminal, f"> wörkxy or{'rk ' * 9}".rstrip())
+        wait_for_line(terminal, f"> wörkx or{'rk ' * 9}".rstrip())
         terminal.type("!")
         terminal.key("enter")
         terminal.wait_for("You said:")
-    assert server.requests[-1].said[-1][1] == f"wörkxy or{'rk ' * 9}!"
+    assert server.requests[-1].said[-1][1] == f"wörkx or{'rk ' * 9}!"
 
 
 def test_going_on_with_a_reply_may_be_asked_for_again(home: Path, server: Loopback) -> None:

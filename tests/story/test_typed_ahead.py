@@ -42,7 +42,7 @@ def test_after_a_reply_that_was_stopped_it_waits(home: Path, server: Loopback) -
     with talk(home, server) as terminal:
         terminal.say("one")
         terminal.wait_for("First")
-        terminal.type("two\rthree\r")
+        terminal.type("tow\x7f\x7fwo\rthree\r")
         terminal.read(0.3)
         terminal.key("ctrl-c")
         terminal.wait_for("stopped; what came is kept")
@@ -62,6 +62,18 @@ def test_after_an_error_it_stands_below_the_line_that_comes_back(
         terminal.wait_for("did not accept the key")
         lines_at_the_end(terminal, "> one", "  two")
         assert len(server.requests) == 1
+
+
+def test_a_tab_in_it_completes(home: Path, server: Loopback) -> None:
+    go_on = threading.Event()
+    server.then(pieces("First ", go_on, "reply."))
+    with talk(home, server) as terminal:
+        terminal.say("one")
+        terminal.wait_for("First")
+        terminal.type("/toke\t\r")
+        terminal.read(0.2)
+        go_on.set()
+        terminal.wait_for("tokens in 2 messages")
 
 
 def test_it_does_not_go_to_a_program_that_is_run_meanwhile(home: Path, server: Loopback) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.story.test_keys import last_said, wait_for_line
 from tests.story.test_streaming import said
-from tests.support.loopback import Loopback
+from tests.support.loopback import Loopback, fails
 from tests.support.program import Terminal
 from tests.support.talk import say_and_hear, talk
 
@@ -51,18 +51,37 @@ def test_a_long_paste_is_folded_and_sent_whole(home: Path, server: Loopback, col
 def test_a_folded_text_is_one_thing_until_it_is_unfolded(home: Path, server: Loopback) -> None:
     with talk(home, server, lines=60) as terminal:
         counting(terminal)
+        for delete in ("\x7f", "\x17", "\x1b[D\x1b[3~"):  # Backspace, Ctrl-W, Left and Delete
+            terminal.type("a ")
+            terminal.paste(LONG)
+            wait_for_line(terminal, f"> a {FOLDED}")
+            terminal.type(f"{delete}\x7f\x7f")
+            wait_for_line(terminal, ">")
         terminal.type("a")
-        terminal.paste(LONG)
-        wait_for_line(terminal, f"> a{FOLDED}")
-        terminal.type("\x7f")
-        wait_for_line(terminal, "> a")
+        terminal.type(UNFOLD)  # there is nothing to unfold
         terminal.paste("few\n" * 41)
         wait_for_line(terminal, "> a[pasted 41 lines, 82 tokens]")
+        terminal.type(" end")
         terminal.type(UNFOLD)
         wait_for_line(terminal, "> afew")
         terminal.key("enter")
         terminal.wait_for("You said: afew")
-    assert last_said(server) == "a" + "few\n" * 41
+    assert last_said(server) == "a" + "few\n" * 41 + " end"
+
+
+def test_a_line_that_comes_back_looks_as_it_did(home: Path, server: Loopback) -> None:
+    server.then(fails(400, "Not today."))
+    with talk(home, server) as terminal:
+        counting(terminal)
+        terminal.type("Why? ")
+        terminal.paste(LONG)
+        terminal.type(" Tell me.\r")
+        terminal.wait_for("Not today.")
+        wait_for_line(terminal, f"> Why? {FOLDED} Tell me.")
+        terminal.wait_for(f"> Why? {FOLDED} Tell me.", times=2)
+        terminal.key("enter")
+        terminal.wait_for("You said: Why? line 0")
+    assert last_said(server) == f"Why? {LONG} Tell me."
 
 
 def test_the_history_has_it_whole_and_shows_it_folded(home: Path, server: Loopback) -> None:
@@ -72,7 +91,8 @@ def test_the_history_has_it_whole_and_shows_it_folded(home: Path, server: Loopba
         terminal.wait_for("You said: line 0")
     with talk(home, server) as terminal:
         terminal.key("up")
-        terminal.wait_for("> [pasted 132 lines, ")
+        wait_for_line(terminal, "> line 0 of the log")
+        terminal.wait_for("  [131 lines, ")
         terminal.key("enter")
         terminal.wait_for("You said: line 0")
     assert [request[-1][1] for request in said(server)] == [LONG, LONG]
@@ -92,7 +112,7 @@ def test_a_line_is_written_in_the_editor(home: Path, server: Loopback) -> None:
         terminal.paste(LONG)  # in the editor it is whole
         terminal.wait_for("> [pasted 132 lines, ")
         terminal.type(EDITOR)
-        terminal.wait_for("2,538 characters]")
+        terminal.wait_for("] and more")
         terminal.key("enter")
         terminal.wait_for("You said: line 0")
         assert last_said(server) == f"{LONG} and more"
@@ -134,6 +154,11 @@ def test_esc_esc_goes_back_message_by_message(home: Path, server: Loopback) -> N
         wait_for_line(terminal, "> three")
         terminal.type("\x1b\x1b")
         terminal.wait_for("back to before message 3")
+        wait_for_line(terminal, "> two")
+        terminal.key("ctrl-c")  # as if nothing had been
+        terminal.wait_for("forward again: nothing was changed")
+        terminal.wait_for_prompt()
+        terminal.type("\x1b\x1b\x1b\x1b")
         wait_for_line(terminal, "> two")
         terminal.say(", but other")
         terminal.wait_for("You said: two, but other")

@@ -41,7 +41,7 @@ def typed(
     background.ask(output)
     background.ask(output)
     assert output.asked == ["\x1b]11;?\x1b\\"], "it is asked once"
-    ours = bindings(lambda: "enter", Folds(), lambda _line: False)
+    ours = bindings(lambda: "enter", Folds(), lambda _line: False, lambda: True)
     with create_pipe_input() as keyboard:
         keyboard.send_text(text + "\r")
         session: PromptSession[str] = PromptSession(

@@ -1,10 +1,13 @@
-"""Long texts in the prompt: a few words stand for each, and are the text when it is sent."""
+"""Long texts in the prompt: one character stands for each, and is the text when it is sent."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_toolkit.document import Document
+from prompt_toolkit.layout.controls import BufferControl
+from prompt_toolkit.layout.processors import TransformationInput
 
-from chatrepl.terminal.folds import Folds
+from chatrepl.terminal.folds import Folds, ShowWords
 
 LONG = "x" * 2_001
 
@@ -23,45 +26,75 @@ LONG = "x" * 2_001
 )
 def test_what_is_long_is_folded(text: str, words: str) -> None:
     folds = Folds()
-    assert folds.fold(text) == words
-    assert folds.whole(words) == text
+    folded = folds.fold(text)
+    assert "".join(map(folds.words, folded)) == words
+    assert folds.whole(folded) == text
+    assert (len(folded) == 1) == (words.startswith("["))
 
 
-def test_two_texts_of_one_size_are_told_apart() -> None:
+def test_two_texts_have_two_marks_and_one_text_has_one() -> None:
     folds = Folds()
     one, two = folds.fold(LONG), folds.fold("y" * 2_001)
     assert folds.fold(LONG) == one != two
-    assert two == "[pasted 1 line, 2,001 characters, no. 2]"
     assert folds.whole(f"{two} and {one}") == f"{'y' * 2_001} and {LONG}"
-    assert folds.folded(f"{'y' * 2_001} and {LONG}") == f"{two} and {one}"
 
 
 def test_the_size_may_be_told_in_tokens() -> None:
     folds = Folds()
     folds.size = lambda text: f"{len(text) // 2:,} tokens"
-    assert folds.fold(LONG) == "[pasted 1 line, 1,000 tokens]"
+    assert folds.words(folds.fold(LONG)) == "[pasted 1 line, 1,000 tokens]"
+
+
+def test_a_character_that_is_no_mark_is_itself() -> None:
+    folds = Folds()
+    folds.fold(LONG)
+    for other in ("a", "\U00100001", "\U0010fffd", ""):
+        assert folds.whole(other) == other
+    assert folds.words("\U00100001") == "\U00100001"
+
+
+def test_a_line_that_comes_back_keeps_the_words_around_what_was_pasted() -> None:
+    folds = Folds()
+    mark = folds.fold(LONG)
+    line = f"Why? {mark} Tell me."
+    assert folds.fold_line(folds.whole(line)) == line
 
 
 @pytest.mark.parametrize(
-    "line", ["", "]", "[pasted 1 line, 2,001 characters", "[pasted 9 lines, 1 characters]", "a[b]"]
+    ("line", "shown"),
+    [
+        ("short", "short"),
+        ("head\n" + "x\n" * 41, "head\n[41 lines, 82 characters]"),
+        ("x" * 2_001, "x" * 2_001),  # a line that somebody has typed
+        ("x" * 20_001, "[1 line, 20,001 characters]"),
+        ("\n" + "x" * 2_001, "\n[1 line, 2,001 characters]"),
+    ],
 )
-def test_words_that_stand_for_nothing_are_words(line: str) -> None:
+def test_of_a_long_line_that_comes_back_the_head_is_seen(line: str, shown: str) -> None:
     folds = Folds()
-    folds.fold(LONG)
-    assert folds.whole(line) == line
-    assert folds.before(line) == ""
-
-
-def test_the_words_before_the_cursor_are_found_whole() -> None:
-    folds = Folds()
-    words = folds.fold(LONG)
-    assert folds.before(f"see {words}") == words
-    assert folds.before(f"see {words} ") == ""
+    folded = folds.fold_line(line)
+    assert "".join(map(folds.words, folded)) == shown
+    assert folds.whole(folded) == line
+    assert folds.folded(line) == line, "nobody pasted it"
 
 
 @given(st.lists(st.one_of(st.text(max_size=30), st.text(min_size=2_001, max_size=2_010))))
 def test_whatever_is_folded_comes_back(texts: list[str]) -> None:
     folds = Folds()
-    # What is folded may itself hold words that look like those of a fold.
     line = "|".join(map(folds.fold, texts))
     assert folds.whole(line) == "|".join(texts)
+    assert folds.whole(folds.fold_line("|".join(texts))) == "|".join(texts)
+
+
+def test_the_words_are_drawn_and_each_place_is_found() -> None:
+    folds = Folds()
+    line = f"a{folds.fold(LONG)}b"
+    words = "[pasted 1 line, 2,001 characters]"
+    drawn = ShowWords(folds).apply_transformation(
+        TransformationInput(BufferControl(), Document(line), 0, lambda i: i, [("", line)], 80, 24)
+    )
+    assert "".join(text for _, text, *_ in drawn.fragments) == f"a{words}b"
+    there = [drawn.source_to_display(place) for place in range(len(line) + 2)]
+    assert there == [0, 1, 1 + len(words), 2 + len(words), 3 + len(words)]
+    assert [drawn.display_to_source(place) for place in there[:-1]] == [0, 1, 2, 3]
+    assert drawn.display_to_source(5) == 1, "in the midst of the words it is their mark"
