@@ -5,6 +5,7 @@ pattern brings, what git ignores, what is hidden and what is no text is left out
 """
 
 import glob
+import itertools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -33,28 +34,39 @@ def attach(names: Iterable[str], say: Say) -> tuple[Attachment, ...]:
     Raises SettingsError: there is no such file, it is neither text nor image, or too large.
     """
     found: tuple[Attachment, ...] = ()
+    known: dict[str, Attachment] = {}
+
+    def read(path: Path, name: str) -> Attachment:
+        # The same file under another name is the same attachment.
+        key = os.path.realpath(path) if _exists(path) else str(path)
+        if key not in known:
+            known[key] = read_attachment(path, _shown(path, name), say)
+        return known[key]
+
     for name in names:
         if not name.strip():
             raise SettingsError("A file without a name can't be attached.", "Check -f and /file.")
         path = expanded(name)
         if path.is_dir():
-            more = _read_all(name, _walk(path), say)
+            more = _read_all(name, _walk(path), read, say)
         elif glob.has_magic(name) and not _exists(path):
-            more = _read_all(name, _matches(path), say)
+            more = _read_all(name, _matches(path), read, say)
         else:
-            more = (read_attachment(path, _shown(path, name), say),)
+            more = (read(path, name),)
         found = merged(found, more)
         _check_amount(found)
     return found
 
 
-def _read_all(name: str, paths: Iterator[Path], say: Say) -> tuple[Attachment, ...]:
+def _read_all(
+    name: str, paths: Iterator[Path], read: Callable[[Path, str], Attachment], say: Say
+) -> tuple[Attachment, ...]:
     """Read what a folder or a pattern brings; what can't be is left out, and that is said."""
-    found: list[Attachment] = []
+    found: dict[Attachment, None] = {}  # without the links to what is there too
     left_out: list[str] = []
     for path in paths:
         try:
-            found.append(read_attachment(path, _shown(path, name), say))
+            found[read(path, name)] = None
         except SettingsError as error:
             left_out.append(error.text.rstrip("."))
         _check_amount(found)
@@ -111,10 +123,11 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _matches(pattern: Path) -> Iterator[Path]:
     """Give the files that a pattern means, in the order of their names; ** is any folders."""
-    ignoring = cache(_ignoring)
+    parts = itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts)
+    is_ignored = _ignoring(Path(*parts))  # from where a folder would be walked
     found = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - Path's takes no absolute one
     for path in sorted(map(Path, found)):
-        if path.is_file() and not ignoring(path.parent)(path, False):
+        if path.is_file() and not is_ignored(path, False):
             yield path
 
 

@@ -1,9 +1,12 @@
 """Reading one file that is to be attached: a text in whatever encoding, or an image."""
 
 import codecs
+import locale
+import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from chatrepl.chat.attachments import AttachedImage, AttachedText, Attachment
 from chatrepl.errors import SettingsError
@@ -30,13 +33,26 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_USUAL, _NEARLY = "cp1252", 0.1
+_IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
+# What people still have, and of two that fit as well the one that is believed: of few words many
+# fit. The rare ones (johab, shift_jis_2004, mac_*) fit nearly anything and are almost never meant.
+_LIKELY = (
+    *("cp1252", "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1250"),
+    *("iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
+    *("iso8859_15", "latin_1", "koi8_u", "iso8859_5", "iso8859_7", "iso8859_9", "cp437", "cp850"),
+    *("cp852", "cp866", "iso2022_jp"),
+)
+_NEARLY = 0.1
+_HALF_WIDTH = re.compile("[\uff61-\uff9f]")  # single bytes of cp932: seldom what was written
 _WIDE = ["utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be"]
 
 
-def read_attachment(file: Path, name: str, say: Callable[[str], object]) -> Attachment:
-    """Read a file under the name that it is known by; `say` is told of a guessed encoding.
+def read_attachment(
+    file: Path, name: str, say: Callable[[str], object], usual: str = ""
+) -> Attachment:
+    """Read a file under the name that it is known by; `say` is told what was guessed or replaced.
 
+    `usual` is the encoding that is believed of those that fit equally well: else the locale's.
     Raises SettingsError: it can't be read, is too large, or neither text nor image.
     """
     shown = printable(name)
@@ -45,12 +61,18 @@ def read_attachment(file: Path, name: str, say: Callable[[str], object]) -> Atta
         return read_image(data, name)
     if len(data) > TEXT_LIMIT:
         raise _too_large(shown, file, TEXT_LIMIT)
-    decoded = _decoded(data)
+    decoded = _decoded(data, usual or locale.getencoding())
     if decoded is None:
-        raise SettingsError(f"{shown} is binary ({len(data):,} bytes).", _KINDS)
-    text, encoding = decoded
+        raise SettingsError(f"{shown} is binary ({_bytes(len(data))}).", _KINDS)
+    text, encoding, replaced = decoded
+    if file.suffix.lower() in _IMAGE_ENDINGS:
+        say(f"{shown} is no image: it is sent as text")
+    if replaced:
+        verb = "is" if replaced == 1 else "are"
+        say(f"{_bytes(replaced)} of {shown} {verb} not UTF-8: replaced by \ufffd")
     if not encoding.startswith("utf"):
-        say(f"{shown} is not UTF-8: it was read as {encoding}")
+        hint = "if that is wrong, convert it to UTF-8 first"
+        say(f"{shown} is not UTF-8: it was read as {encoding}; {hint}")
     return AttachedText(name, text)
 
 
@@ -106,32 +128,71 @@ def _too_large(name: str, file: Path, limit: int) -> SettingsError:
     return SettingsError(text, "Attach a part of it.")
 
 
-def _decoded(data: bytes) -> tuple[str, str] | None:
+def _bytes(size: int) -> str:
+    return f"{size:,} byte{'s' * (size != 1)}"
+
+
+class _Decoded(NamedTuple):
+    text: str
+    encoding: str
+    replaced: int = 0  # bytes that stand as U+FFFD
+
+
+def _decoded(data: bytes, usual: str) -> _Decoded | None:
     """Give a text and its encoding, which is guessed where nothing tells it; None for no text."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             try:
-                return data.decode(encoding), encoding
+                return _Decoded(data.decode(encoding), encoding)
             except UnicodeDecodeError:
-                return None
-    has_nul = b"\0" in data
-    if not has_nul:
-        try:
-            return data.decode(), "utf-8"
-        except UnicodeDecodeError:
-            pass
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - not needed to start
+                return _as_utf8(data) if mark == codecs.BOM_UTF8 else None
+    if b"\0" in data:
+        return _guessed(data, _WIDE)
+    return _as_utf8(data) or _guessed(data, [usual, *_LIKELY])
 
-    # Without a mark, UTF-16 is believed where there are NULs, as in all Western text; any few
-    # bytes could be Chinese else.
-    only, never = (_WIDE, None) if has_nul else (None, _WIDE)
-    found = from_bytes(data, cp_isolation=only, cp_exclusion=never)
+
+def _as_utf8(data: bytes) -> _Decoded | None:
+    """Decode what is UTF-8, or was before a few bytes were spoilt or its end was cut off.
+
+    Only a text with at least as many whole characters of several bytes as spoilt bytes was UTF-8:
+    in other encodings a few such characters come about by chance.
+    """
+    cut = False
+    try:
+        return _Decoded(data.decode(), "utf-8")
+    except UnicodeDecodeError as error:
+        cut = error.end == len(data)
+    whole = data.decode(errors="ignore")
+    spoilt = len(data) - len(whole.encode())
+    wide = len(whole) - len(whole.encode("ascii", "ignore"))
+    few = spoilt <= max(len(whole) // 100, wide // 10)
+    if spoilt > wide or not (few or cut):
+        return None
+    return _Decoded(data.decode("utf-8-sig", errors="replace"), "utf-8", spoilt)
+
+
+def _guessed(data: bytes, likely: list[str]) -> _Decoded | None:
+    """Guess one of the likely encodings, of which the first is believed where several fit.
+
+    Without a mark, UTF-16 is believed only where there are NULs, as in all Western text; any few
+    bytes could be Chinese else.
+    """
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - not needed to start
+    from charset_normalizer.utils import iana_name  # noqa: PLC0415
+
+    likely = [iana_name(each, strict=False) for each in likely]  # as it calls them itself
+    found = from_bytes(data, cp_isolation=likely)
     best = found.best()
     if best is None:
         return None
-    # In few words with an accent or two much can be seen; then it is what Windows writes.
-    for each in found:
-        is_as_good = each.chaos <= best.chaos and each.coherence > best.coherence - _NEARLY
-        if is_as_good and _USUAL in {each.encoding, *each.could_be_from_charset}:
-            return str(each), _USUAL
-    return str(best), best.encoding
+    as_good = (
+        (encoding, each)
+        for each in found
+        if each.chaos <= best.chaos and each.coherence > best.coherence - _NEARLY
+        for encoding in (each.encoding, *each.could_be_from_charset)
+        if encoding in likely
+    )
+    encoding, match = min(
+        as_good, key=lambda it: (bool(_HALF_WIDTH.search(str(it[1]))), likely.index(it[0]))
+    )
+    return _Decoded(str(match), encoding)

@@ -67,6 +67,17 @@ JAPANESE = "これは日本語のテキストです。東京は日本の首都�
         (RUSSIAN.encode("cp1251"), RUSSIAN, True),
         (JAPANESE.encode("shift_jis"), JAPANESE, True),
         (JAPANESE.encode("euc_jp"), JAPANESE, True),
+        # In few words the rare code pages would fit as well.
+        ("Привет, мир".encode("koi8_r"), "Привет, мир", True),
+        ("Привет, мир".encode("cp1251"), "Привет, мир", True),
+        (RUSSIAN.encode("koi8_r"), RUSSIAN, True),
+        ("こんにちは世界".encode("euc_jp"), "こんにちは世界", True),
+        ("今日は天気がいい。".encode("euc_jp"), "今日は天気がいい。", True),
+        ("你好，世界".encode("gb18030"), "你好，世界", True),
+        ("统一是一".encode("gb18030"), "统一是一", True),  # more of it is UTF-8 than is not
+        ("감사합니다".encode("cp949"), "감사합니다", True),
+        ("안녕하세요 세계".encode("cp949"), "안녕하세요 세계", True),
+        (b"f\xfcr", "für", True),
     ],
 )
 def test_a_text_is_read_in_its_encoding(here: Path, data: bytes, text: str, guessed: bool) -> None:
@@ -76,6 +87,65 @@ def test_a_text_is_read_in_its_encoding(here: Path, data: bytes, text: str, gues
     assert [line.startswith("a.txt is not UTF-8: it was read as ") for line in said] == (
         [True] * guessed
     )
+    assert all(line.endswith("; if that is wrong, convert it to UTF-8 first") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "count"),
+    [
+        (GERMAN.encode() * 70 + b"\xff", GERMAN * 70 + "\ufffd", "1 byte of a.txt is"),
+        (b"\xff\xfa" + GERMAN.encode() * 70, "\ufffd\ufffd" + GERMAN * 70, "2 bytes of a.txt are"),
+        (b"\xff" + b"x " * 500 + "é".encode(), "\ufffd" + "x " * 500 + "é", "1 byte of a.txt is"),
+        (JAPANESE.encode()[:-2], JAPANESE[:-1] + "\ufffd", "1 byte of a.txt is"),
+        ("naïve é".encode()[:-1], "naïve \ufffd", "1 byte of a.txt is"),
+        (codecs.BOM_UTF8 + b"x" * 99 + b"\xe4", "x" * 99 + "\ufffd", "1 byte of a.txt is"),
+        (
+            f"{JAPANESE}|{JAPANESE}".encode().replace(b"|", b"\xff"),
+            f"{JAPANESE}\ufffd{JAPANESE}",
+            "1 byte of a.txt is",
+        ),
+    ],
+    ids=["end", "head", "mostly-ascii", "cut", "cut-short", "marked", "middle"],
+)
+def test_a_few_spoilt_bytes_leave_a_text_utf8(
+    here: Path, data: bytes, text: str, count: str
+) -> None:
+    (here / "a.txt").write_bytes(data)
+    said: list[str] = []
+    assert attach(["a.txt"], said.append) == (AttachedText("a.txt", text),)
+    assert said == [f"{count} not UTF-8: replaced by \ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (GERMAN, "cp1252"),
+        ("x " * 3_000 + "Le «CAFÉ”, déjà", "cp1252"),  # É” is a character of UTF-8 too
+        (RUSSIAN * 40, "koi8_r"),
+        (JAPANESE * 40, "euc_jp"),
+    ],
+)
+def test_characters_that_come_about_by_chance_make_no_utf8(
+    here: Path, text: str, encoding: str
+) -> None:
+    (here / "a.txt").write_bytes(text.encode(encoding))
+    assert attach(["a.txt"], str) == (AttachedText("a.txt", text),)
+
+
+def test_where_two_encodings_fit_the_usual_one_is_believed(here: Path) -> None:
+    (here / "a.txt").write_bytes("Привет, мир".encode("iso8859_5"))
+    read = [reading.read_attachment(here / "a.txt", "", str, usual) for usual in ("", "ISO-8859-5")]
+    assert read == [AttachedText("", "їаШТХв, ЬШа"), AttachedText("", "Привет, мир")]
+    for odd in ("UTF-8", "iso8859_13", "ANSI_X3.4-1968", "nothing of the kind"):
+        assert reading.read_attachment(here / "a.txt", "", str, odd)
+
+
+def test_what_is_named_like_an_image_and_is_none_is_told(here: Path) -> None:
+    write(here, "fake.PNG", "a.txt")
+    (here / "real.png").write_bytes(png(9, 9))
+    said: list[str] = []
+    attach(["fake.PNG", "a.txt", "real.png"], said.append)
+    assert said == ["fake.PNG is no image: it is sent as text"]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +166,7 @@ def test_an_image_is_known_by_what_is_in_it(here: Path, data: bytes, media_type:
     ("data", "words"),
     [
         (bytes(range(256)) * 4, "a is binary (1,024 bytes)."),
+        (b"\0", "a is binary (1 byte)."),
         (b"\x7fELF" + bytes(60), "a is binary (64 bytes)."),
         (b"\xff\xfe\x00\xd8", "a is binary (4 bytes)."),  # half a pair in UTF-16
         (png(9, 9)[:20], "a begins as a png image does, but is not a whole one."),
@@ -105,7 +176,7 @@ def test_an_image_is_known_by_what_is_in_it(here: Path, data: bytes, media_type:
             "a is too large to attach: 20.0 MB, and 20 MB are the most.",
         ),
     ],
-    ids=["bytes", "program", "utf-16", "cut", "text", "image"],
+    ids=["bytes", "byte", "program", "utf-16", "cut", "text", "image"],
 )
 def test_what_can_not_be_sent_is_refused_with_the_reason(
     here: Path, data: bytes, words: str
@@ -136,7 +207,17 @@ def test_names_with_blanks_quotes_and_newlines_are_names(here: Path) -> None:
     write(here, *odd)
     assert names(*odd) == odd
     assert names("./a b.txt", "a b.txt") == ["a b.txt"]
-    assert names("~/a b.txt", str(here / "a b.txt")) == ["~/a b.txt", str(here / "a b.txt")]
+    assert names("~/a b.txt") == ["~/a b.txt"]
+    assert names(str(here / "a b.txt")) == [str(here / "a b.txt")]
+
+
+def test_a_file_that_is_named_in_two_ways_is_attached_once(here: Path) -> None:
+    write(here, "a.txt", "p/b.txt", "p/c.txt")
+    (here / "p/link.txt").symlink_to(here / "a.txt")
+    assert names("a.txt", str(here / "a.txt"), "~/a.txt", "p/link.txt") == ["a.txt"]
+    assert names("p/b.txt", f"{here}/p") == ["p/b.txt", f"{here}/p/c.txt", f"{here}/p/link.txt"]
+    (here / "same").write_text("a.txt")  # another file, though it says the same
+    assert names("a.txt", "same") == ["a.txt", "same"]
 
 
 # Folders and patterns.
@@ -158,6 +239,16 @@ def test_a_folder_comes_without_what_git_ignores_and_what_is_hidden(here: Path) 
     assert names("p/x.log", "p/.env") == ["p/x.log", "p/.env"]
     assert refusal("p/*.log") == "No file matches p/*.log."
     assert refusal("p/build") == "There is nothing to attach in p/build."
+
+
+def test_a_pattern_leaves_out_what_its_folder_does_without_a_repository(here: Path) -> None:
+    write(here, "p/a.py", "p/secret.py", "p/src/b.py", "p/src/secret.py", "p/src/deep/c.py")
+    (here / "p/.gitignore").write_text("secret.py\ndeep/\n")
+    (here / ".gitignore").write_text("a.py\n")  # above what is named
+    assert names("p") == names("p/**/*.py")
+    assert names("p/**/*.py") == names("p/*.py", "p/*/*.py") == ["p/a.py", "p/src/b.py"]
+    # What is ignored for another folder is not asked for.
+    assert names("p/src/*.py") == ["p/src/b.py", "p/src/secret.py"]
 
 
 def test_what_in_a_folder_can_not_be_sent_is_left_out_and_named(here: Path) -> None:

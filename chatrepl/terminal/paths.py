@@ -45,11 +45,11 @@ def _described(entry: "os.DirEntry[str]", given: str) -> tuple[str, str]:
 def sized(size: int) -> str:
     """Say how large a file is.
 
-    >>> sized(0), sized(999), sized(1_500), sized(12_345_678)
-    ('0 bytes', '999 bytes', '1.5 kB', '12.3 MB')
+    >>> sized(0), sized(1), sized(999), sized(1_500), sized(12_345_678)
+    ('0 bytes', '1 byte', '999 bytes', '1.5 kB', '12.3 MB')
     """
     if size < 1_000:
-        return f"{size} bytes"
+        return f"{size} byte{'s' * (size != 1)}"
     scaled = size / 1_000
     for unit in ("kB", "MB"):
         if scaled < 1_000:
