@@ -298,6 +298,7 @@ class App:
 
     def use_persona(self, chat: Chat, name: str) -> None:
         """Take a persona's system message, examples and settings; the exchanges stay."""
+        self.sources.shelf.find(name, "/persona")  # which is no flag, as it is from here on
         changes = {"persona": name, "system": None}
         begin = self._begin(self.sources.resolve(**changes))
         self._switch(chat, changes)

@@ -1,14 +1,19 @@
 """`chatrepl personas`: which there are, and one whole."""
 
 import os
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chatrepl.cli_options import HELP_NAMES, Config, Json, new_app
+from chatrepl.errors import SettingsError
 from chatrepl.paths import Paths
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen, print_json
+
+if TYPE_CHECKING:
+    from chatrepl.personas import Shelf
 
 app = new_app()
 
@@ -19,7 +24,7 @@ def personas(
     config: Config = None,
     as_json: Json = False,
 ) -> int:
-    """List the personas, or show one whole as TOML.
+    """List the personas, or show one whole as TOML. What is wrong with one is said.
 
     They are built in, of the config file, or each in a file of its own: personas/NAME.toml
     beside the config file.
@@ -30,12 +35,14 @@ def personas(
     screen = Screen()
     if name is not None:
         if as_json:
-            print_json(_as_dict(name, shelf.origin(name), shelf.whole(name)))
+            print_json({"name": name, "from": shelf.origin(name), **shelf.whole(name)})
         else:
             text = shelf.text(name)
             print(clean(text) if screen.on_terminal else text, end="")
+            sys.stdout.flush()  # what is wrong with it comes after it
+        shelf.check(name)
     elif as_json:
-        print_json([_as_dict(n, origin, shelf.whole(n)) for n, _, origin in shelf.described()])
+        print_json([_as_dict(each, shelf) for each in shelf.names])
     else:
         rows = [tuple(map(clean, row)) for row in shelf.described()]
         if screen.on_terminal:
@@ -47,5 +54,11 @@ def personas(
     return 0
 
 
-def _as_dict(name: str, origin: str, settings: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "from": origin, **settings}
+def _as_dict(name: str, shelf: "Shelf") -> dict[str, Any]:
+    """Give a persona whole, or under "wrong" why it can't be."""
+    head = {"name": name, "from": shelf.origin(name)}
+    try:
+        shelf.check(name)
+        return {**head, **shelf.whole(name)}
+    except SettingsError as error:
+        return {**head, "wrong": error.text}

@@ -13,7 +13,7 @@ from chatrepl.settings import Flags, Settings
 
 _KEY = re.compile(r"[A-Za-z_][\w-]*")
 _TEXTS = frozenset({"stop", "reasoning_effort"})  # what looks like a number is a text there
-_TYPED = ("stop", "reasoning_effort", "schema")  # flags that typer takes as any text
+_TYPED = ("stop", "reasoning_effort")  # flags that typer takes as any text
 
 
 def flags_of(given: Mapping[str, Any], pairs: Sequence[str] = ()) -> Flags:

@@ -46,3 +46,11 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except (RuntimeError, ValueError):  # the latter: a NUL, half a surrogate pair
         return Path(path)
+
+
+def is_there(file: Path) -> bool:
+    """Tell whether a file is there; none is under what can be no name, as it is too long."""
+    try:
+        return file.exists()
+    except (OSError, ValueError):
+        return False

@@ -17,6 +17,7 @@ import msgspec
 
 from chatrepl.config import Example, Persona, nearest, parse_persona
 from chatrepl.errors import SettingsError
+from chatrepl.paths import expanded, is_there
 
 _NAME = re.compile(r"[^\W_][\w-]{0,63}")
 _COMMANDS = frozenset({"show", "new", "edit"})  # as in /persona show NAME
@@ -129,7 +130,7 @@ class Shelf:
         kept: list[str] = []
         if self.folder is not None:
             try:
-                kept = sorted(f.stem for f in self.folder.glob("*.toml") if f.stem.isprintable())
+                kept = sorted(f.stem for f in self.folder.glob("*.toml") if self._kept(f.stem))
             except OSError:
                 kept = []  # whoever asks for one of them is told why it can't be read
         return list(dict.fromkeys([*BUILT_IN, *self.file, *kept]))
@@ -146,6 +147,20 @@ class Shelf:
             text = f"There is no persona '{name}'{place}.{nearest(name, known)}"
             raise SettingsError(text, f"Known: {', '.join(sorted(known))}.")
         return found
+
+    def check(self, name: str) -> Persona:
+        """Give a persona after a look at its schema: it has good fields, or names a file there is.
+
+        Raises SettingsError.
+        """
+        persona = self.find(name)
+        if persona.schema is not None:
+            from chatrepl.chat.schema import read_fields  # noqa: PLC0415 - rarely needed
+
+            file = self.base(name) / expanded(persona.schema)
+            if not is_there(file):
+                read_fields(persona.schema, f"{self.origin(name)}: schema", str(file))
+        return persona
 
     def origin(self, name: str) -> str:
         """Say where a persona is from: a file's path, or that it is built in."""
@@ -199,7 +214,7 @@ class Shelf:
         except OSError as error:
             text = f"The persona's file {file} can't be written: {error.strerror or error}"
             raise SettingsError(text) from error
-        self.find(name)
+        self.check(name)
         return file, True
 
     def _file_for(self, name: str) -> Path:
@@ -209,13 +224,14 @@ class Shelf:
         return self.folder / f"{name}.toml"
 
     def described(self) -> Iterable[tuple[str, str, str]]:
-        """List them: the name, the first words, where it is from. A bad file says so."""
+        """List them: the name, the first words, or what is wrong, and where it is from."""
         for name in self.names:
+            origin = self.origin(name)
             try:
-                words = _beginning(self.find(name))
-            except SettingsError as error:
-                words = error.text
-            yield name, words, self.origin(name)
+                words = _beginning(self.check(name))
+            except SettingsError as error:  # which names the place that is shown already
+                words = f"wrong: {error.text.removeprefix(origin).lstrip(':, ')}"
+            yield name, words, origin
 
     def _kept(self, name: str) -> Path | None:
         """Give the file of the folder that a persona is in, if it is in one."""
@@ -237,6 +253,8 @@ def _beginning(persona: Persona) -> str:
 def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise SettingsError(f"The persona's file {file} can't be read: {why}") from error
+    except UnicodeDecodeError as error:
+        hint = "Save it as UTF-8, which TOML has to be."
+        raise SettingsError(f"{file}: the file is no UTF-8 text.", hint) from error
+    except OSError as error:
+        raise SettingsError(f"{file}: the file can't be read: {error.strerror or error}") from error

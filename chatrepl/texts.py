@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from chatrepl.chat.schema import Schema, looks_like_fields, read_fields, read_rules
+from chatrepl.chat.schema import Schema, read_fields, read_rules
 from chatrepl.errors import SettingsError
-from chatrepl.paths import expanded
+from chatrepl.paths import expanded, is_there
 from chatrepl.providers import smollm2
 from chatrepl.settings import Settings, Sources
 
@@ -26,11 +26,14 @@ def schema_of(settings: Settings, sources: Sources) -> Schema | None:
     text = settings.schema
     if text is None:
         return None
+    origin = settings.origins["schema"]
+    setting = origin if origin.startswith("--") else f"schema ({origin})"
     file = _placed(text, "schema", settings, sources)
-    if looks_like_fields(text) and not file.exists():
-        return read_fields(text)
-    hint = "It takes the file of a JSON Schema, or fields: name:str,age:int"
-    return read_rules(_read(file, "schema", hint), text)
+    if not (text.strip() and is_there(file)):
+        return read_fields(text, setting, str(file))
+    hint = f"{setting} names the file of a JSON Schema, or has fields: name:str,age:int"
+    source = text if origin.startswith("--") else f"{text} ({origin})"
+    return read_rules(_read(file, "schema", hint), source)
 
 
 def _placed(name: str, setting: str, settings: Settings, sources: Sources) -> Path:

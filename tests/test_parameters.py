@@ -76,7 +76,7 @@ def test_a_bad_set_is_told_with_its_name(pair: str, words: list[str]) -> None:
     assert [word for word in words if word not in f"{caught.value.text} {caught.value.hint}"] == []
 
 
-@pytest.mark.parametrize("given", [{"stop": [""]}, {"reasoning_effort": ""}, {"schema": ""}])
+@pytest.mark.parametrize("given", [{"stop": [""]}, {"reasoning_effort": ""}])
 def test_an_option_that_says_nothing_is_told(given: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="length >= 1"):
         flags_of(given)

@@ -75,12 +75,48 @@ def test_the_folder_goes_before_the_config_file_and_that_before_what_is_built_in
 def test_one_bad_file_is_told_where_it_is_needed_and_spoils_no_other(tmp_path: Path) -> None:
     known = shelf(tmp_path, bad='system = "x"\ntemprature = 1')
     words = {name: words for name, words, _ in known.described()}
-    assert "bad.toml, line 2" in words["bad"]
+    assert words["bad"].startswith("wrong: line 2: unknown key")
     with pytest.raises(SettingsError) as caught:
         known.find("bad")
     assert "bad.toml, line 2: unknown key 'temprature'" in caught.value.text
     assert "'temperature'" in caught.value.text
     assert known.find("pirate").system == "You are a pirate."
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('schema = "name:strr"', "wrong: schema: 'name:strr' is no field."),
+        ('schema = "a b:str"', "wrong: schema: 'a b:str' is no list of fields, and there is no"),
+        ('schema = "own.toml"', ""),  # any file that is there
+        ("temprature = 1", "wrong: line 1: unknown key 'temprature'."),
+        ("\udcff", "wrong: the file is no UTF-8 text."),
+    ],
+)
+def test_what_is_wrong_with_one_is_listed_once_and_raised_where_it_is_needed(
+    tmp_path: Path, keys: str, words: str
+) -> None:
+    known = shelf(tmp_path)
+    file = tmp_path / "personas" / "own.toml"
+    file.write_bytes(keys.encode(errors="surrogateescape"))
+    said = {name: (said, origin) for name, said, origin in known.described()}
+    assert said["own"][0].startswith(words)
+    assert bool(said["own"][0]) == bool(words)
+    assert str(file) not in said["own"][0]
+    assert said["own"][1] == str(file)
+    if words:
+        with pytest.raises(SettingsError) as caught:
+            known.check("own")
+        assert caught.value.text.startswith(str(file))
+
+
+def test_only_a_file_is_a_persona(tmp_path: Path) -> None:
+    known = shelf(tmp_path, own="")
+    (tmp_path / "personas" / "dir.toml").mkdir()
+    (tmp_path / "personas" / "gone.toml").symlink_to(tmp_path / "nowhere")
+    assert known.names == [*BUILT_IN, "pirate", "own"]
+    with pytest.raises(SettingsError, match=r"There is no persona 'dir'\.$"):
+        known.find("dir")
 
 
 @pytest.mark.parametrize("name", ["nobody", "../config", "a/b", "a\nb", "", "\0", "x" * 300])
@@ -214,3 +250,34 @@ def test_files_are_meant_from_where_they_are_named(tmp_path: Path) -> None:
     assert own == ("Of personas.", "personas")
     (tmp_path / "config.toml").unlink()
     assert read(read_sources(Flags(persona="own"), None, {}, paths)) == own
+
+
+@pytest.mark.parametrize(
+    ("flags", "setting"),
+    [
+        (Flags(), "schema (CONFIG)"),
+        (Flags(persona="own"), "schema (persona own)"),
+        (Flags(schema="VALUE"), "--schema"),
+    ],
+)
+@pytest.mark.parametrize("value", ["name:strr", "none.json", "bad.json"])
+def test_a_schema_that_is_wrong_is_told_with_what_set_it(
+    tmp_path: Path, flags: Flags, setting: str, value: str
+) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    config = tmp_path / "config.toml"
+    config.write_text(f'schema = "{value}"\n[personas.own]\nschema = "{value}"')
+    if flags.schema:
+        there = tmp_path / value if value == "bad.json" else value
+        flags = msgspec.structs.replace(flags, schema=str(there))
+    sources = read_sources(flags, None, {}, Paths(tmp_path, tmp_path, tmp_path))
+    with pytest.raises(SettingsError) as caught:
+        schema_of(sources.resolve(), sources)
+    setting = setting.replace("CONFIG", str(config))
+    if value == "bad.json":
+        where = "" if flags.schema else f" ({setting.removeprefix('schema (')}"
+        assert caught.value.text.startswith(f"The schema {flags.schema or value}{where} is no JSON")
+    else:
+        assert caught.value.text.startswith(f"{setting}: '{value}' is no ")
+    if value == "none.json" and not flags.schema:
+        assert str(tmp_path / value) in caught.value.text, "where it was looked for"

@@ -105,6 +105,29 @@ def test_a_bad_schema_is_told_before_anything_is_sent_or_started(home: Path) -> 
     assert_refused(run("--schema", "a:date", "Hi", home=home), 2, "'a:date' is no field")
 
 
+def test_an_empty_schema_is_told_as_the_flag_that_it_is(home: Path) -> None:
+    done = run("--schema", "", "Hi", home=home)
+    assert_refused(done, 2, "--schema: there is nothing in it.", "name:str")
+    assert "config.example.toml" not in done.stderr
+
+
+def test_a_persona_that_is_wrong_is_marked_and_told_where_it_is_shown(home: Path) -> None:
+    folder = home / "chatrepl" / "config" / "personas"
+    folder.mkdir(parents=True)
+    bad = folder / "bad.toml"
+    bad.write_text("temprature = 1\n")
+    why = "line 1: unknown key 'temprature'. Did you mean 'temperature'?"
+    listed = run("personas", home=home)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert f"bad\twrong: {why}\t{bad}" in listed.stdout.splitlines()
+    shown = run("personas", "bad", home=home)
+    assert (shown.returncode, shown.stdout) == (2, "temprature = 1\n")
+    assert shown.stderr.startswith(f"{bad}, {why}\n")
+    as_json = json.loads(run("personas", "--json", home=home).stdout)
+    assert as_json[-1] == {"name": "bad", "from": str(bad), "wrong": f"{bad}, {why}"}
+    assert "system" in as_json[0]
+
+
 def test_personas_lists_them_and_shows_one_whole(home: Path) -> None:
     configure(home, '[personas.pirate]\nsystem = "Arr.\\nAhoy."\nseed = 1\n')
     listed = run("personas", home=home)

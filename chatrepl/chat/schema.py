@@ -17,8 +17,12 @@ _TYPES = {
     **dict.fromkeys(("float", "number"), "number"),
     **dict.fromkeys(("bool", "boolean"), "boolean"),
 }
+_FENCE = re.compile(r"(`{3,}|~{3,})[^`]*")  # as CommonMark has the first line of a code block
 _DATA = frozenset({"enum", "const", "default", "examples"})  # no schemas are in there
-_KINDS = "str, int, float, bool, list[…] of these"
+_FORM = (
+    "Fields are name:type with commas between, as in name:str,tags:list[str]; "
+    "types: str, int, float, bool, list[…] of these."
+)
 _SHOWN = 200  # characters of a reason: jsonschema quotes what is wrong, at any length
 
 
@@ -43,9 +47,13 @@ class Schema:
         return {"type": "json_schema", "json_schema": told}
 
     def fault(self, reply: str) -> str:
-        """Say what is wrong with a reply, or nothing if it holds."""
+        """Say what is wrong with a reply, or nothing if it holds.
+
+        Of a reply that is one fenced code block it is the code that counts: so do most models
+        answer that are only told the schema in words.
+        """
         try:
-            value = json.loads(reply)
+            value = json.loads(_unfenced(reply))
         except ValueError as error:
             return f"it is no JSON: {error}"
         except RecursionError:
@@ -77,22 +85,29 @@ def looks_like_fields(text: str) -> bool:
     return bool(_FIELDS.fullmatch(text))
 
 
-def read_fields(text: str) -> Schema:
+def read_fields(text: str, setting: str = "--schema", file: str = "") -> Schema:
     """Read `name:type,…`. Raises SettingsError.
+
+    `setting` is what errors call it, `file` the path that is not there, if it was meant as one.
 
     >>> read_fields("name:str,ages:list[int]").rules["properties"]["ages"]
     {'type': 'array', 'items': {'type': 'integer'}}
     """
+    if not text.strip():
+        raise SettingsError(f"{setting}: there is nothing in it.", _FORM)
+    if not looks_like_fields(text):
+        fault = f"'{_short(text)}' is no list of fields, and there is no file '{file or text}'"
+        raise SettingsError(f"{setting}: {fault}.", _FORM)
     properties: dict[str, Any] = {}
     for field in text.split(","):
         found = _FIELD.fullmatch(field)
         depth = found[2].count("[") if found else 0
         if found is None or found[3] not in _TYPES or depth != found[4].count("]"):
-            shown = field.strip() or "nothing"
-            hint = f"Fields are name:type with commas between; types: {_KINDS}."
-            raise SettingsError(f"--schema: '{shown}' is no field.", hint)
+            shown = field.strip()
+            fault = f"'{shown}' is no field" if shown else "there is a comma without a field"
+            raise SettingsError(f"{setting}: {fault}.", _FORM)
         if found[1] in properties:
-            raise SettingsError(f"--schema: there are two fields '{found[1]}'.")
+            raise SettingsError(f"{setting}: there are two fields '{found[1]}'.")
         kind: dict[str, Any] = {"type": _TYPES[found[3]]}
         for _ in range(depth):
             kind = {"type": "array", "items": kind}
@@ -101,7 +116,10 @@ def read_fields(text: str) -> Schema:
 
 
 def read_rules(text: str, source: str) -> Schema:
-    """Read a JSON Schema, as a file has it. Raises SettingsError."""
+    """Read a JSON Schema, as a file has it; `source` is what errors call it.
+
+    Raises SettingsError.
+    """
     from jsonschema.exceptions import SchemaError  # noqa: PLC0415 - 0.1 s
 
     hint = 'Example: {"type": "object", "properties": {"name": {"type": "string"}}}'
@@ -120,6 +138,15 @@ def read_rules(text: str, source: str) -> Schema:
             text = f"The schema {source} refers to '{reference}', which is not read."
             raise SettingsError(text, "Put what it refers to under $defs.")
     return Schema(source, rules)
+
+
+def _unfenced(reply: str) -> str:
+    """Give what stands in a reply's code block, if the reply is that one block; else the reply."""
+    lines = reply.strip().split("\n")
+    opening, end = _FENCE.fullmatch(lines[0].rstrip()), lines[-1].strip()
+    if opening is None or len(lines) == 1 or set(end) != {opening[1][0]}:
+        return reply
+    return "\n".join(lines[1:-1]) if len(end) >= len(opening[1]) else reply
 
 
 def _validator(rules: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.events import Assumed, Event
 from chatrepl.chat.messages import Message
-from chatrepl.chat.schema import fault_of_last
+from chatrepl.chat.schema import Schema, fault_of_last
 from chatrepl.chat.trimming import Window, check_images, too_full
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, UnfitReplyError
@@ -91,17 +91,24 @@ def answer(  # noqa: PLR0913 - what is said, and how it is shown
     status, words = ending(outcome, chat.max_tokens)
     if words:
         screen.notice(words)
+    why = "" if status or form == "code" else fault_of_last(chat.schema, chat.conversation)
     if not status and form == "code":
-        _print_code(outcome.text, screen)
-    if not status and (why := fault_of_last(chat.schema, chat.conversation)):
+        printed = _print_code(outcome.text, chat.schema, screen)
+        why = chat.schema.fault(printed) if chat.schema else ""
+    if why:
         text = f"The reply does not hold to the schema: {why}"
         raise UnfitReplyError(text, "Ask again, or in other words, or another model.")
     return status
 
 
-def _print_code(reply: str, screen: Screen) -> None:
-    """Print the code blocks, with a blank line between. Raises UnfitReplyError."""
+def _print_code(reply: str, schema: Schema | None, screen: Screen) -> str:
+    """Print the code blocks, with a blank line between, and give that.
+
+    JSON that was asked for is code without a block, too. Raises UnfitReplyError.
+    """
     blocks = code_blocks(reply)
+    if not blocks and schema is not None and not schema.fault(reply):
+        blocks = [f"{reply.strip()}\n"]
     if not blocks:
         raise UnfitReplyError(
             "The reply has no code block: nothing was printed.",
@@ -109,6 +116,7 @@ def _print_code(reply: str, screen: Screen) -> None:
         )
     text = "\n".join(blocks)
     print(clean(text) if screen.on_terminal else text, end="")
+    return text
 
 
 def code_blocks(text: str) -> list[str]:

@@ -19,7 +19,10 @@ class Shelf(Protocol):
         """Name them."""
 
     def described(self) -> Iterable[tuple[str, str, str]]:
-        """List them: the name, the first words, where it is from."""
+        """List them: the name, the first words, or what is wrong, and where it is from."""
+
+    def check(self, name: str) -> object:
+        """Raise what is wrong with a persona."""
 
     def text(self, name: str) -> str:
         """Give a persona whole, as TOML."""
@@ -41,6 +44,7 @@ def persona(repl: "Repl", argument: str) -> None:
         raise SettingsError("Which persona?", f"/persona {verb} NAME; /persona lists them.")
     elif verb == "show":
         print(clean(repl.host.shelf.text(name).rstrip("\n")))
+        repl.host.shelf.check(name)
     else:
         _edit(repl, name, new=verb == "new")
 

@@ -15,6 +15,7 @@ from chatrepl.errors import SettingsError
 from chatrepl.providers.scripted import ScriptedProvider
 
 PERSON = read_fields("name:str, age:int,tags:list[str]")
+FENCED = '```json\n{\n  "name": "Ada",\n  "age": 36,\n  "tags": []\n}\n```'
 
 
 def rules(**parts: Any) -> Schema:
@@ -44,7 +45,7 @@ def test_fields_are_read(text: str, kind: dict[str, Any]) -> None:
     ("text", "words"),
     [
         ("a:int,b", "'b' is no field"),
-        ("a:int,", "'nothing' is no field"),
+        ("a:int,", "there is a comma without a field"),
         ("a:date", "'a:date' is no field"),
         ("a:list[int", "'a:list[int' is no field"),
         ("a:int]", "'a:int]' is no field"),
@@ -57,6 +58,24 @@ def test_bad_fields_are_told(text: str, words: str) -> None:
     with pytest.raises(SettingsError, match="--schema") as caught:
         read_fields(text)
     assert words in caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "--schema: there is nothing in it."),
+        (" ", "--schema: there is nothing in it."),
+        ("name", "--schema: 'name' is no list of fields, and there is no file 'name'."),
+        ("a b:str", "--schema: 'a b:str' is no list of fields, and there is no file 'a b:str'."),
+    ],
+)
+def test_what_is_neither_fields_nor_a_file_is_told_with_the_form_of_fields(
+    text: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_fields(text)
+    assert caught.value.text == words
+    assert "name:type with commas between" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["schema.json", "./a b.json", "/a/b:c.json", "{}", ""])
@@ -126,7 +145,19 @@ def test_it_is_told_under_a_name_that_the_api_takes(title: object, name: str) ->
         ('{"name": "", "age": 1, "tags": [], "x": 1}', "'x' was unexpected"),
         ("[]", "is not of type 'object'"),
         ("Here you are: {}", "it is no JSON: "),
-        ("```json\n{}\n```", "it is no JSON: "),
+        (FENCED, None),
+        (f"\n{FENCED}  \n\n", None),
+        (FENCED.replace("```", "~~~~"), None),
+        (FENCED.replace("\n", "\r\n"), None),
+        (f"{FENCED}`", None),  # the end of a fence may be longer
+        (f"`{FENCED}", "it is no JSON: "),
+        (FENCED.replace("36", '"36"'), "age: '36' is not of type 'integer'"),
+        (f"Here you are:\n{FENCED}", "it is no JSON: "),
+        (f"{FENCED}\n{FENCED}", "it is no JSON: "),
+        (FENCED.removesuffix("```"), "it is no JSON: "),
+        (FENCED.removesuffix("```") + "~~~", "it is no JSON: "),
+        ("```json\n```", "it is no JSON: "),
+        ("```", "it is no JSON: "),
         ("", "it is no JSON: "),
         ("[" * 100_000, "it is nested too deeply"),
         (json.dumps({"name": "n" * 9_000, "age": 1, "tags": ["\n\x1b" * 9_000, 5]}), "tags[1]: 5"),

@@ -15,7 +15,7 @@ TYPED: dict[str, list[tuple[str, str]]] = {
     "help": [("/help", "leave, suspend"), ("/help /pin", "always send message N")],
     "system": [("/system Be brief.", "system: Be brief."), ('/system ""', "no system message")],
     "persona": [
-        ("/persona nobody", "There is no persona 'nobody'"),
+        ("/persona nobody", "There is no persona 'nobody' (/persona)"),
         ("/persona show shell", "```sh"),
         ("/persona concise", "persona: concise"),
         ('/system ""', "no system message"),

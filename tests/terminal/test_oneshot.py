@@ -104,6 +104,29 @@ def test_a_reply_is_held_against_the_schema_and_printed_in_any_case(
     assert bool(err) == bool(reason)
 
 
+ADA = '{"name": "Ada", "age": 36}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "printed", "status"),
+    [
+        (fenced(ADA, "json"), f"{ADA}\n", 0),
+        (f"Here you are:\n\n{fenced(ADA, 'json')}\nThat is all.", f"{ADA}\n", 0),
+        (ADA, f"{ADA}\n", 0),  # a server with response_format sends no fence
+        (fenced("{}", "json"), "{}\n", 9),
+        (f"{fenced(ADA)}\n{fenced(ADA)}", f"{ADA}\n\n{ADA}\n", 9),
+        ("{}", "", 9),
+    ],
+)
+def test_with_code_it_is_what_was_printed_that_is_held_against_the_schema(
+    capsys: pytest.CaptureFixture[str], reply: str, printed: str, status: int
+) -> None:
+    assert ask(reply, "code", PERSON) == status
+    out, err = capsys.readouterr()
+    assert out == printed
+    assert bool(err) == bool(status)
+
+
 def test_what_was_cut_off_is_told_as_that_and_not_as_a_fault_of_form(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
