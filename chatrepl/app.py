@@ -1,11 +1,9 @@
 """The one place that builds and closes things: settings become a provider and a chat."""
 
-import re
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.conversation import Conversation, from_messages
 from chatrepl.chat.messages import Message
-from chatrepl.chat.ports import NoRecorder, Provider, Recorder
+from chatrepl.chat.ports import Provider
 from chatrepl.chat.schema import Schema
 from chatrepl.chat.sessions import Saved
 from chatrepl.chat.trimming import check_images
@@ -26,13 +24,13 @@ from chatrepl.chat.turn import Chat
 from chatrepl.config import Submit
 from chatrepl.connecting import Connector, card_of, model_name
 from chatrepl.crash import unforeseen
-from chatrepl.errors import ChatreplError, SettingsError
+from chatrepl.errors import ChatreplError
 from chatrepl.greeting import greeting
+from chatrepl.keeping import Keeping, with_model_of
 from chatrepl.offers import Offers, catalogue
 from chatrepl.parameters import changed, listed
-from chatrepl.paths import Paths, expanded
+from chatrepl.paths import Paths
 from chatrepl.personas import Shelf
-from chatrepl.providers import smollm2
 from chatrepl.providers.endpoint import host_of
 from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.reading import read_image
@@ -40,10 +38,7 @@ from chatrepl.settings import Settings, Sources
 from chatrepl.store.calibrations import Calibrations
 from chatrepl.store.database import Database
 from chatrepl.store.keys import Keys
-from chatrepl.store.recorder import SessionRecorder
-from chatrepl.store.sessions import Sessions
 from chatrepl.store.transcript import load_messages
-from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 from chatrepl.texts import schema_of, system_text
 
@@ -53,9 +48,10 @@ class App:
     """A run of the program.
 
     `load` is the file of --load, `resume` the session of --resume, or "" for the last one;
-    `conversation` is how the talk begins, `saved` the session that it goes on with. `verbose`
-    shows every request; `first` says that nobody has been here before. `files` are those of
-    --file, and `attached` what was read of them. `close` ends whatever was started.
+    `conversation` is how the talk begins, `saved` the session that it goes on with, `keeping`
+    what keeps it. `verbose` shows every request; `first` says that nobody has been here before.
+    `files` are those of --file, and `attached` what was read of them. `close` ends whatever was
+    started.
     """
 
     sources: Sources
@@ -69,10 +65,10 @@ class App:
     attached: tuple[Attachment, ...] = field(init=False)
     settings: Settings = field(init=False)
     conversation: Conversation = field(init=False)
+    keeping: Keeping = field(init=False)
     saved: Saved | None = None
     _loaded: Conversation = field(init=False)
     _schema: Schema | None = field(init=False)
-    _database: Database = field(init=False)
     _connector: Connector = field(init=False)
     _stack: ExitStack = field(default_factory=ExitStack)
     _provider: Provider | None = None
@@ -86,15 +82,17 @@ class App:
         log = self.screen.notice if self.verbose else None
         closing = self._stack.callback
         self._connector = Connector(self.sources, self.paths, self.screen, keys, closing, log)
-        self._database = Database(self.paths.sessions, self.screen.notice)
-        self._stack.callback(self._database.close)
+        database = Database(self.paths.sessions, self.screen.notice)
+        closing(database.close)
+        self.keeping = Keeping(database, self.screen.notice, closing)
         loaded = load_messages(self.load, read_image) if self.load else ()
         self._loaded = from_messages(loaded)
         if self.resume is not None:
-            self.saved = self._find(self.resume)
+            self.saved = self.keeping.find(self.resume)
             self._loaded = self.saved.conversation
-            self._choose_model_of(self.saved)
+            self.sources = with_model_of(self.saved, self.sources)
         self.settings = self.sources.resolve()
+        self.keeping.follow(self.settings, self.sources)
         where = str(self.sources.file_path)
         self.screen.theme.choose(self.settings.theme, self.settings.styles, where)
         self.conversation = self._begin(self.settings)
@@ -109,11 +107,6 @@ class App:
         self._keep_scale()
         self._stack.close()
 
-    @property
-    def sessions(self) -> Sessions:
-        """The saved sessions."""
-        return Sessions(self._database)
-
     def attach(self, names: Iterable[str]) -> tuple[Attachment, ...]:
         """Read what is to be attached, and say what is to be known of it. Raises SettingsError."""
         return attaching.attach(names, self.screen.notice)
@@ -121,113 +114,6 @@ class App:
     def mentioned(self, line: str, known: Collection[str]) -> tuple[str, list[str]]:
         """Find the files that a line names after an @. Raises SettingsError."""
         return attaching.mentioned(line, known)
-
-    def _find(self, name: str) -> Saved:
-        """Read the session that a person means; "" is the last one. Raises ChatreplError."""
-        if not name:
-            found = self.sessions.all(limit=1)
-            if not found:
-                raise SettingsError("There is no session to go on with yet.")
-        else:
-            found = self.sessions.find(name)
-        if len(found) > 1:
-            others = ", ".join(f"{other.id} ({other.title})" for other in found[1:4])
-            more = "1 more matches" if len(found) == 2 else f"{len(found) - 1:,} more match"
-            self.screen.notice(f"{more} '{name}': {others}")
-        return self.sessions.load(found[0].id)
-
-    def _choose_model_of(self, saved: Saved) -> None:
-        """Let the model answer that did before, if it can be had and no flag wants another."""
-        provider, model, flags = saved.session.provider, saved.session.model, self.sources.flags
-        if flags.model or not model or provider not in self.sources.providers:
-            return
-        if flags.persona and self.sources.resolve().origins.get("model", "").startswith("persona"):
-            return
-        kind = self.sources.providers[provider].kind
-        if kind == "embedded" and not smollm2.is_name(model):
-            return  # a file, of which only the name is known
-        if not (flags.provider or flags.base_url):
-            url = None if provider in self.sources.file.providers else saved.session.base_url
-            flags = msgspec.structs.replace(flags, provider=provider, base_url=url or None)
-        elif self.sources.resolve().provider != provider:
-            return
-        self.sources = replace(self.sources, flags=msgspec.structs.replace(flags, model=model))
-
-    def _record(self, saved: Saved | None = None, title: str | None = None) -> Recorder:
-        """Give who keeps a session from now on: a saved one, or one that is still to begin."""
-        if not self.settings.save:
-            return NoRecorder()
-        recorder = SessionRecorder(self._database, self.screen.notice, title, clean)
-        recorder.base_url = self._base_url
-        if saved is not None:
-            recorder.go_on(saved)
-        self._stack.callback(recorder.close)
-        return recorder
-
-    @property
-    def _base_url(self) -> str:
-        """Give where the model is, if it is not the config file that says so; no password."""
-        if self.settings.provider in self.sources.file.providers:
-            return ""
-        return re.sub(r"//[^/?#]*@", "//", self.settings.server.base_url or "")
-
-    @property
-    def _recorder(self) -> SessionRecorder | None:
-        recorder = self._chat.recorder if self._chat else None
-        return recorder if isinstance(recorder, SessionRecorder) else None
-
-    def open_session(self, chat: Chat, name: str) -> Saved:
-        """Go on with a saved session instead; the model stays."""
-        saved = self._find(name)
-        chat.begin(saved.conversation, self._record(saved), saved.tree)
-        return saved
-
-    def new_session(self, chat: Chat) -> None:
-        """Begin a new session, with the same system message and examples."""
-        chat.begin(chat.conversation.cleared(), self._record())
-
-    def forget_session(self, chat: Chat) -> None:
-        """Remove the session of a chat that has come to nothing. Raises ChatreplError."""
-        if chat.recorder.session is not None:
-            self.sessions.remove(chat.recorder.session)
-
-    def fork_session(self, chat: Chat) -> None:
-        """Go on in a session of its own, which begins with what was said in this one."""
-        old = self._recorder.title if self._recorder else None
-        title = f"{old} (fork)" if old else None
-        chat.begin(chat.conversation, self._record(title=title))
-        if self._recorder is not None and chat.conversation.exchanges:
-            self._recorder.save(chat.conversation)
-            chat.keep()
-
-    def title(self, chat: Chat, text: str) -> str | None:
-        """Give the session's title, and change it first if there is a text; None if unsaved."""
-        recorder = chat.recorder
-        if not isinstance(recorder, SessionRecorder):
-            return None
-        if text:
-            recorder.rename(text)
-        return recorder.title or ""
-
-    def export(self, chat: Chat, file: Path) -> None:
-        """Write the conversation into a file, in the form of its suffix. Raises SettingsError."""
-        from chatrepl.store import export  # noqa: PLC0415 - imports a parser and Pygments
-
-        title = self._recorder.title if self._recorder else None
-        export.write(
-            chat.conversation,
-            expanded(file),
-            title=title or "Conversation",
-            created=self._begun(chat),
-            model=chat.card.name,
-        )
-
-    def _begun(self, chat: Chat) -> datetime:
-        """Tell when the session began; of one that is not saved, what time it is."""
-        if chat.recorder.session is not None:
-            with suppress(ChatreplError):
-                return self.sessions.load(chat.recorder.session).session.created
-        return datetime.now(UTC)
 
     @property
     def model(self) -> str:
@@ -281,8 +167,8 @@ class App:
             scale=self._scale(),
         )
         self._chat.ask_for(self.settings.parameters, self._schema)
-        recorder, tree = self._record(self.saved), self.saved.tree if self.saved else None
-        self._chat.begin(self.conversation, recorder, tree)
+        tree = self.saved.tree if self.saved else None
+        self._chat.begin(self.conversation, self.keeping.recorder(self.saved), tree)
         return self._chat
 
     def use_model(self, chat: Chat, name: str) -> None:
@@ -377,8 +263,8 @@ class App:
         flags = msgspec.structs.replace(sources.flags, **changes)
         self.sources = replace(sources, flags=flags)
         self.settings = settings
-        if self._recorder is not None:
-            self._recorder.base_url = self._base_url
+        self.keeping.follow(settings, self.sources)
+        self.keeping.moved(chat)
         chat.ask_for(settings.parameters, schema)
         chat.reply_limit = settings.max_tokens
         chat.overflow = settings.overflow

@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "fetch": {"errors", "paths", "providers", "terminal"},
     "app": {
         *ROOMS,
-        *("attaching", "config", "connecting", "crash", "errors", "greeting", "offers"),
+        *("attaching", "config", "connecting", "crash", "errors", "greeting", "keeping", "offers"),
         *("parameters", "paths", "personas", "reading", "settings", "texts"),
     },
+    "keeping": {*ROOMS, "errors", "paths", "settings"},
     "greeting": {"paths"},
     "attaching": {"chat", "errors", "paths", "reading"},
     "reading": {"chat", "errors"},
@@ -97,8 +98,8 @@ HOMES = {
     "platformdirs": (("paths",), False),
     "msgspec": (
         (
-            *("app", "config", "connecting", "parameters", "personas", "providers", "settings"),
-            "store",
+            *("app", "config", "connecting", "keeping", "parameters", "personas", "providers"),
+            *("settings", "store"),
         ),
         False,
     ),

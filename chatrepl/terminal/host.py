@@ -22,6 +22,32 @@ class Sessions(Protocol):
         """Find the messages that hold every word of a text."""
 
 
+class Keeping(Protocol):
+    """Keeps chats in sessions. Its methods raise ChatreplError."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """The saved sessions."""
+
+    def open(self, chat: Chat, name: str) -> Saved:
+        """Go on with a saved session instead."""
+
+    def begin(self, chat: Chat) -> None:
+        """Begin a new session, with the same system message and examples."""
+
+    def forget(self, chat: Chat) -> None:
+        """Remove the session of a chat that has come to nothing."""
+
+    def fork(self, chat: Chat) -> None:
+        """Go on in a session of its own, which begins with what was said in this one."""
+
+    def title(self, chat: Chat, text: str) -> str | None:
+        """Give the session's title, and change it first if there is a text; None if unsaved."""
+
+    def export(self, chat: Chat, file: Path) -> None:
+        """Write the conversation into a file, in the form of its suffix."""
+
+
 class Host(Protocol):
     """What the loop asks of the program around it. Its methods raise ChatreplError."""
 
@@ -49,26 +75,8 @@ class Host(Protocol):
         """Do something else from now on when the window is full."""
 
     @property
-    def sessions(self) -> "Sessions":
-        """The saved sessions."""
-
-    def open_session(self, chat: Chat, name: str) -> Saved:
-        """Go on with a saved session instead."""
-
-    def new_session(self, chat: Chat) -> None:
-        """Begin a new session, with the same system message and examples."""
-
-    def forget_session(self, chat: Chat) -> None:
-        """Remove the session of a chat that has come to nothing."""
-
-    def fork_session(self, chat: Chat) -> None:
-        """Go on in a session of its own, which begins with what was said in this one."""
-
-    def title(self, chat: Chat, text: str) -> str | None:
-        """Give the session's title, and change it first if there is a text; None if unsaved."""
-
-    def export(self, chat: Chat, file: Path) -> None:
-        """Write the conversation into a file, in the form of its suffix."""
+    def keeping(self) -> Keeping:
+        """What keeps the chat."""
 
     def models(self) -> Iterable[tuple[str, str]]:
         """List models by name, each with a few words."""

@@ -248,12 +248,12 @@ class Repl:
                 case "n":
                     chat = self.chat
                     before = chat.conversation, chat.recorder, chat.tree
-                    self.host.new_session(chat)
+                    self.host.keeping.begin(chat)
                     try:
                         self._ask(lambda: chat.say(prompt.content, prompt.attachments), line)
                     finally:
                         if not self._answered:
-                            self.host.forget_session(chat)
+                            self.host.keeping.forget(chat)
                             chat.begin(*before)
                 case "t" | "s" as letter:
                     self.host.use_overflow(self.chat, "trim" if letter == "t" else "summarize")

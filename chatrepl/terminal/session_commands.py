@@ -24,7 +24,7 @@ def sessions(repl: "Repl", argument: str) -> None:
     """List the newest sessions, or those with a text in their title."""
     from chatrepl.terminal.sessions import SOME, show_list  # noqa: PLC0415 - imports rich
 
-    found = [s for s in repl.host.sessions.all() if argument.lower() in s.title.lower()]
+    found = [s for s in repl.host.keeping.sessions.all() if argument.lower() in s.title.lower()]
     if not found:
         repl.screen.notice(f"no session has '{argument}' in its title" if argument else "none yet")
         return
@@ -39,7 +39,7 @@ def search(repl: "Repl", argument: str) -> None:
 
     if not argument:
         raise SettingsError("Search for what?", "/search TEXT finds the messages that hold it.")
-    hits = repl.host.sessions.search(argument, SOME)
+    hits = repl.host.keeping.sessions.search(argument, SOME)
     if hits:
         show_hits(hits, argument, repl.screen)
     else:
@@ -50,21 +50,21 @@ def resume(repl: "Repl", argument: str) -> None:
     """Go on with a saved session."""
     if not argument:
         raise SettingsError("Which session?", "/sessions lists them: /resume ID, or words of it.")
-    repl.show_where(repl.host.open_session(repl.chat, argument))
+    repl.show_where(repl.host.keeping.open(repl.chat, argument))
 
 
 def new(repl: "Repl", _: str) -> None:
     """Begin a new session."""
-    repl.host.new_session(repl.chat)
+    repl.host.keeping.begin(repl.chat)
     repl.screen.notice("a new conversation")
 
 
 def fork(repl: "Repl", _: str) -> None:
     """Go on in a session of its own."""
-    if repl.host.title(repl.chat, "") is None:
+    if repl.host.keeping.title(repl.chat, "") is None:
         repl.screen.notice("this chat is not saved (--no-save), so there is no session to fork")
         return
-    repl.host.fork_session(repl.chat)
+    repl.host.keeping.fork(repl.chat)
     name = repl.chat.recorder.session
     repl.screen.notice(f"a session of its own from here on{f': {name}' if name else ''}")
 
@@ -74,7 +74,7 @@ def title(repl: "Repl", argument: str) -> None:
     words = title_from(argument)
     if argument and not words:
         raise SettingsError("Nothing of that title can be seen.")
-    now = repl.host.title(repl.chat, words)
+    now = repl.host.keeping.title(repl.chat, words)
     if now is None:
         repl.screen.notice("this chat is not saved (--no-save)")
     else:
@@ -86,7 +86,7 @@ def export(repl: "Repl", argument: str) -> None:
     if not argument:
         raise SettingsError("Into which file?", "/export talk.html, talk.md or talk.json")
     file = unquoted(argument)
-    repl.host.export(repl.chat, Path(file))
+    repl.host.keeping.export(repl.chat, Path(file))
     repl.screen.notice(f"written to {file}")
 
 
@@ -218,7 +218,7 @@ def session_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:
     now = datetime.now(UTC)
     from chatrepl.terminal.sessions import ago  # noqa: PLC0415 - imports rich
 
-    for each in repl.host.sessions.all(limit=50):
+    for each in repl.host.keeping.sessions.all(limit=50):
         yield each.id, f"{clean(each.title)[:50]}, {ago(each.updated, now)}"
 
 
