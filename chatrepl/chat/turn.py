@@ -1,14 +1,13 @@
 """Chat.say: one turn, from what was typed to a kept exchange."""
 
 import re
-import threading
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from chatrepl.chat.attachments import Attachment
-from chatrepl.chat.calibration import Calibration, Scale
-from chatrepl.chat.catalogue import ASSUMED_WINDOW, ModelCard
+from chatrepl.chat.calibration import Scale
+from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.condensing import for_summary, plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import (
@@ -26,18 +25,17 @@ from chatrepl.chat.events import (
     UsageReport,
 )
 from chatrepl.chat.exchanges import Exchange
+from chatrepl.chat.measure import Measured
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
 from chatrepl.chat.schema import Schema
 from chatrepl.chat.thinking import thoughts_apart
-from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.tree import Tree
-from chatrepl.chat.trimming import Window, check_images, fit, too_full
+from chatrepl.chat.trimming import Window, check_images, too_full
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     BadReplyError,
     ChatreplError,
-    ConnectionFailedError,
     ContextOverflowError,
     PromptTooLongError,
 )
@@ -45,7 +43,6 @@ from chatrepl.errors import (
 Overflow = Literal["trim", "ask", "summarize"]
 """What to do when the conversation outgrows the window."""
 
-_SMALL = ASSUMED_WINDOW // 2
 _REFITS = 3
 _REST = 4  # turns without a summary after one that could not be made
 _GO_ON = Message(
@@ -78,15 +75,12 @@ class _Turn:
                 self.finish_reason = finish_reason
 
 
-class Chat:
-    """A conversation with a model.
+class Chat(Measured):
+    """A conversation with a model, which measures it.
 
-    `reply_limit` is the longest reply in tokens, or None for the model's default. `usage` sums
-    what the server reported in this chat; `sent` is what was sent last. `counter` and
-    `calibration` count for the model that answers now; `measuring` is held while they do, since
-    the toolbar counts beside the prompt. `draft` is the line that was counted for it last.
-    `thoughts` are those before the last reply, as far as they came; nobody keeps them.
-    `parameters` are sent with each request; `schema`, if any, is what a reply is to hold to.
+    `usage` sums what the server reported in this chat; `sent` is what was sent last. `thoughts`
+    are those before the last reply, as far as they came; nobody keeps them. `parameters` are sent
+    with each request; `schema`, if any, is what a reply is to hold to.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -100,16 +94,13 @@ class Chat:
         scale: Scale | None = None,
         recorder: Recorder | None = None,
     ) -> None:
+        super().__init__(provider, card, scale, reply_limit)
         self.begin(conversation or Conversation(), recorder)
         self.usage = Usage()
         self.ask_for({})
-        self.reply_limit = reply_limit
         self.overflow: Overflow = overflow
         self._warned = False
         self._assumed: Assumed | None = None
-        self.measuring = threading.RLock()
-        self._asking = threading.RLock()
-        self.use(provider, card, scale)
 
     def ask_for(self, parameters: Mapping[str, Any], schema: Schema | None = None) -> None:
         """Take what each request is to have besides, and the form that replies are to have."""
@@ -128,61 +119,6 @@ class Chat:
         self.thoughts = ""
         self._left_out: tuple[object, ...] = ()
         self._rest_until = 0  # exchanges; no summary is tried before there are so many
-
-    def use(self, provider: Provider, card: ModelCard, scale: Scale | None = None) -> None:
-        """Let another model answer from now on; `scale` is what is known of its tokenizer."""
-        with self.measuring:
-            self.provider = provider
-            self.card = card
-            self.counter = TokenCounter(card)
-            self.calibration = Calibration(self.counter, scale)
-            self._asked = not card.ask_server
-            self.draft: Message | None = None
-
-    @property
-    def max_tokens(self) -> int:
-        """How many tokens a reply may have."""
-        return self.reply_limit or self.card.default_max_tokens
-
-    def ask_limits(self) -> None:
-        """Ask the server how large its window is, if it may know better; again if it may later.
-
-        One that does not say is no trouble, and one that does not answer will be when it is
-        asked for a reply.
-        """
-        with self._asking:  # not `measuring`: who only counts does not wait for a server
-            if self._asked:
-                return
-            provider, served, is_final = self.provider, None, True
-            try:
-                served = provider.look_up(self.card.name)
-            except ChatreplError as error:
-                is_final = not isinstance(error, ConnectionFailedError)  # it may only be down
-            with self.measuring:
-                if self.provider is not provider:
-                    return  # another model answers by now
-                self._asked = is_final
-                if served is not None:
-                    self.card = self.card.told(served)
-                    self._asked = not served.assumed
-
-    def window(self, conversation: Conversation, limit: int | None = None) -> Window:
-        """Give what would be sent for a conversation that ends with a user message.
-
-        `limit` is taken for the context window if it is smaller. A note goes unsent where there is
-        no room for it. Raises PromptTooLongError.
-        """
-        size = min(self.card.context_window, limit or self.card.context_window)
-        card = replace(self.card, context_window=size)
-        max_tokens = self.reply_limit or card.default_max_tokens
-        sizes = {"context_window": size, "max_tokens": max_tokens}
-        with self.measuring:
-            try:
-                return fit(conversation, self.calibration, **sizes)
-            except PromptTooLongError:
-                if conversation.note is None:
-                    raise
-            return fit(replace(conversation, note=None), self.calibration, **sizes)
 
     def say(self, text: str, attachments: tuple[Attachment, ...] = ()) -> Iterator[Event]:
         """Say something and give the reply piece by piece.
@@ -279,8 +215,7 @@ class Chat:
 
     def _warn(self, draft: Conversation, prompt: Message) -> Iterator[Event]:
         """Say what the user may not know: once, each."""
-        if not self._asked and not (self.card.window_known and self._is_small(draft)):
-            self.ask_limits()
+        self.ask_limits_for(draft)
         assumed = Assumed(self.card.name, self.card.context_window)
         if not self.card.window_known and assumed != self._assumed:
             self._assumed = assumed
@@ -289,11 +224,6 @@ class Chat:
         if found is not None:
             self._warned = True
             yield LegacyMarkup(found[0])
-
-    def _is_small(self, draft: Conversation) -> bool:
-        """Tell whether a prompt surely fits half of the window that is assumed of any model."""
-        with self.measuring:
-            return self.calibration.surely_within(draft.messages, _SMALL)
 
     def _make_room(
         self, draft: Conversation, window: Window
@@ -344,8 +274,7 @@ class Chat:
         self.usage += usage
         self.recorder.spent("reply", usage)
         if self.sent is not None and usage.prompt_tokens:
-            with self.measuring:
-                self.calibration.observe(self.sent.messages, usage.prompt_tokens)
+            self.learn(self.sent, usage.prompt_tokens)
 
     def _stream(self, request: Request) -> Iterator[Event]:
         return thoughts_apart(self.provider.stream(request))
@@ -365,7 +294,7 @@ class Chat:
             except ContextOverflowError as overflow:
                 if began or refits_left == 0:
                     raise
-                limit = self._learn(overflow, window)
+                limit = self.learn_limits(overflow, window)
                 try:
                     window = self.window(window.conversation, limit)
                 except PromptTooLongError:
@@ -377,10 +306,8 @@ class Chat:
                 if refits_left == _REFITS:
                     yield Refitted(overflow.context_window)
             else:
-                if limit is not None and not self.card.window_known:
-                    # What was taken now is all that is known of it.
-                    taken = self.calibration.request(window.messages) + window.max_tokens
-                    self.card = replace(self.card, context_window=taken)
+                if limit is not None:
+                    self.learn_taken(window)
                 return
 
     def _receipt(self, window: Window) -> Iterator[Trimmed]:
@@ -390,25 +317,3 @@ class Chat:
         if left_out and left_out != self._left_out:
             yield Trimmed(out.exchanges, out.tokens, self.calibration.exact)
         self._left_out = left_out
-
-    def _learn(self, overflow: ContextOverflowError, window: Window) -> int | None:
-        """Take the server's word for the window, and for how it counts.
-
-        Whatever it told, the next request must be a smaller one. If its numbers don't make it so,
-        the window for that is a guess, which is given: two thirds of what was too much.
-        """
-        self._asked = True  # it has told more than its list does
-        told = overflow.context_window
-        if told:
-            smaller = min(self.card.context_window, told)
-            self.card = replace(self.card, context_window=smaller, window_known=True)
-        with self.measuring:
-            if overflow.prompt_tokens:
-                self.calibration.observe(window.messages, overflow.prompt_tokens, refused=True)
-            ours = self.calibration.request(window.messages)
-        if self.card.context_window - self.max_tokens < ours:
-            return None
-        if not told:
-            self.card = replace(self.card, window_known=False)
-        room = int(ours / 1.5)
-        return room + self.reply_limit if self.reply_limit else room * 4 // 3
