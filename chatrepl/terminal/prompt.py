@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -70,15 +71,27 @@ _SWITCH = 0.001
 """Seconds until another thread has its turn while much is loaded: a key waits that long, often."""
 
 
+_before: list[float] = []
+"""What was set before each of the threads that work so came: of the first, what is usual."""
+_counting = threading.Lock()
+
+
 @contextmanager
 def letting_keys_through() -> Iterator[None]:
-    """Let the thread that draws the keys have its turn often, while this one works."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH)
+    """Let the thread that draws the keys have its turn often, while this one works.
+
+    That holds until the last of several threads has done its work.
+    """
+    with _counting:
+        _before.append(sys.getswitchinterval())
+        sys.setswitchinterval(_SWITCH)
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        with _counting:
+            usual, _ = _before[0], _before.pop()
+            if not _before:
+                sys.setswitchinterval(usual)
 
 
 _PASTE, _PASTED = "\x1b[200~", "\x1b[201~"
