@@ -36,9 +36,9 @@ def edit(text: str, suffix: str = ".md") -> str:
         except OSError as error:
             said = f"The editor '{command[0]}' can't be run: {error.strerror}."
             raise SettingsError(said, _CHOOSE) from error
-        if status:
+        if status:  # above 0 it is often the user who would not: `:cq`
             said = f"The editor '{command[0]}' ended with status {status}: nothing was changed."
-            raise SettingsError(said, _CHOOSE)
+            raise SettingsError(said, "" if status > 0 else _CHOOSE)
         return file.read_bytes().decode().replace("\r\n", "\n").removesuffix("\n")
     except UnicodeDecodeError as error:
         said = f"What the editor '{command[0]}' left is no UTF-8: nothing was changed."

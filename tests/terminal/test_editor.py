@@ -4,6 +4,10 @@ import sys
 from pathlib import Path
 
 import pexpect
+import pytest
+
+from chatrepl.errors import SettingsError
+from chatrepl.terminal.editor import edit
 
 PROGRAM = """
 import sys
@@ -35,3 +39,20 @@ def test_ctrl_c_in_the_editor_does_not_end_it(tmp_path: Path) -> None:
         terminal.expect("READY AGAIN")
         terminal.send("\x03")
         terminal.expect("HEARD")
+
+
+@pytest.mark.parametrize(
+    ("does", "status", "hint"),
+    [
+        ("exit 1", 1, ""),  # as :cq does: the user would not
+        ("kill -9 $$", -9, "Set the variable VISUAL or EDITOR to the one you use."),
+    ],
+)
+def test_an_editor_that_fails_is_to_be_chosen_anew_and_one_that_is_left_is_not(
+    monkeypatch: pytest.MonkeyPatch, does: str, status: int, hint: str
+) -> None:
+    monkeypatch.setenv("VISUAL", f"sh -c '{does}'")
+    with pytest.raises(SettingsError) as raised:
+        edit("before")
+    said = f"The editor 'sh' ended with status {status}: nothing was changed."
+    assert (raised.value.text, raised.value.hint) == (said, hint)
