@@ -84,6 +84,15 @@ def find_command(name: str) -> Command:
     raise SettingsError(text, f"{hint}/help lists them; // sends a message that begins with /.")
 
 
+def run_command(repl: "Repl", name: str, argument: str) -> None:
+    """Run a command by its name. Raises ChatreplError, also for what the command does not take."""
+    command = find_command(name)
+    if argument and not command.argument:
+        text = f"/{command.name} takes nothing after it."
+        raise SettingsError(text, f"/{command.name} alone: {command.help}.")
+    command.run(repl, argument)
+
+
 def completables(repl: "Repl") -> list[Completable]:
     """Give the registry as completion sees it."""
     return [

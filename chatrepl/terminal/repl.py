@@ -18,7 +18,13 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.attachments import compose, outlined, waiting
-from chatrepl.terminal.commands import as_line, completables, find_command, read_command
+from chatrepl.terminal.commands import (
+    as_line,
+    completables,
+    find_command,
+    read_command,
+    run_command,
+)
 from chatrepl.terminal.editor import edit
 from chatrepl.terminal.gauge import Gauge
 from chatrepl.terminal.host import Host
@@ -312,8 +318,7 @@ class Repl:
         self._went_from, self._went_back_to = None, ""
         command = read_command(line)
         if command is not None:
-            name, argument = command
-            find_command(name).run(self, argument)
+            run_command(self, *command)
             return
         text = line[1:] if line.startswith("//") else line
         said = compose(self, text)

@@ -2,12 +2,21 @@
 
 import re
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from chatrepl.errors import SettingsError
 from chatrepl.terminal import keys
-from chatrepl.terminal.commands import COMMANDS, Command, find_command, free_text, read_command
+from chatrepl.terminal.commands import (
+    COMMANDS,
+    Command,
+    find_command,
+    free_text,
+    read_command,
+    run_command,
+)
+from chatrepl.terminal.repl import Repl
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -115,6 +124,15 @@ def test_an_unknown_command_suggests_the_nearest(name: str, near: str) -> None:
         find_command(name)
     assert raised.value.text == f"There is no command /{name}."
     assert f"Did you mean {near}?" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", [each.name for each in COMMANDS if not each.argument])
+def test_a_command_that_takes_nothing_refuses_an_argument(name: str) -> None:
+    nobody = cast("Repl", None)  # to which anything that is done would fail
+    with pytest.raises(SettingsError) as raised:
+        run_command(nobody, name, "2")
+    assert raised.value.text == f"/{name} takes nothing after it."
+    assert raised.value.hint == f"/{name} alone: {find_command(name).help}."
 
 
 @pytest.mark.parametrize("name", ["zzz", "mnt"])
