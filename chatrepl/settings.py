@@ -159,15 +159,7 @@ class Sources:
         if persona_name is not None:
             origins["persona"] = "--persona" if flags.persona else str(self.file_path)
             persona = self.shelf.find(persona_name, origins["persona"])
-        layers: list[tuple[str, Choices]] = [
-            (str(self.file_path), self.file),
-            (f"persona {persona_name}", persona),
-            ("CHATREPL_MODEL", Choices(model=self.environment.get("CHATREPL_MODEL") or None)),
-            ("ACCESSIBLE", Choices(accessible=self._is_accessible or None)),
-            ("", flags),
-            ("/set", self.typed),
-        ]
-        for rank, (origin, layer) in enumerate(layers):
+        for rank, (origin, layer) in enumerate(self._layers(flags, persona_name, persona)):
             for name in CHOICES:
                 if (value := getattr(layer, name)) is not None:
                     origins[name] = origin or _FLAGS.get(name) or f"--{name.replace('_', '-')}"
@@ -193,6 +185,22 @@ class Sources:
             origins=origins,
             **chosen,
         )
+
+    def _layers(
+        self, flags: Flags, persona_name: str | None, persona: Persona
+    ) -> list[tuple[str, Choices]]:
+        """Give who has a say, by the names of their origins; the last goes before all others.
+
+        A flag's origin is the flag: theirs is empty.
+        """
+        return [
+            (str(self.file_path), self.file),
+            (f"persona {persona_name}", persona),
+            ("CHATREPL_MODEL", Choices(model=self.environment.get("CHATREPL_MODEL") or None)),
+            ("ACCESSIBLE", Choices(accessible=self._is_accessible or None)),
+            ("", flags),
+            ("/set", self.typed),
+        ]
 
     def _split_model(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from chatrepl.chat.events import (
@@ -66,41 +66,62 @@ def show_turn(  # noqa: PLR0913 - what happens, where it is shown, and in which 
     Ctrl-C does. `say_thoughts` words the line that stays of thoughts, once they are over.
     `say` puts an event into words, or into none if it is not to be said.
     """
-    pieces: list[str] = []
-    thinking, stalled = Thinking(), False
-
-    def over(below: str = "") -> None:
-        if thinking.end() and say_thoughts is not None:
-            reply.notice(say_thoughts(thinking) + below)
-
+    showing = _Showing(reply, outcome, typed, say_thoughts, say or in_words)
     with reply, closing(cast("Generator[Event]", events)):
         try:
             for event in events:
-                before, stalled = stalled, isinstance(event, Stalled)
-                match event:
-                    case TextDelta(text):
-                        over("\n")  # a blank line, then the reply
-                        pieces.append(text)
-                        reply.text(text)
-                    case UsageReport(usage):
-                        outcome.usage = usage
-                    case Finished(reason, model):
-                        outcome.finish_reason, outcome.model = reason, model
-                    case ReasoningDelta(text):
-                        if not thinking.has_begun:
-                            reply.think(thinking.line)
-                        thinking.take(text)
-                    case Stalled(seconds):
-                        if typed is not None:
-                            _choose(typed(), outcome, asked=before)
-                        if not before:
-                            reply.notice(_stalled(seconds, asks=typed is not None))
-                    case _:
-                        if words := (say or in_words)(event):
-                            reply.notice(words)
+                showing.show(event)
         finally:
-            outcome.text, outcome.thoughts = "".join(pieces), thinking.text
-            over()
+            showing.end()
+
+
+@dataclass(slots=True)
+class _Showing:
+    """A turn that is being shown; see `show_turn`."""
+
+    reply: Reply
+    outcome: Outcome
+    typed: Typed | None
+    say_thoughts: Callable[[Thinking], str] | None
+    say: "Callable[[Notable], str]"
+    pieces: list[str] = field(default_factory=list)
+    thinking: Thinking = field(default_factory=Thinking)
+    stalled: bool = False  # whether the last event said so
+
+    def show(self, event: Event) -> None:
+        """Show an event, or note what it brings."""
+        before, self.stalled = self.stalled, isinstance(event, Stalled)
+        match event:
+            case TextDelta(text):
+                self.end_thoughts("\n")  # a blank line, then the reply
+                self.pieces.append(text)
+                self.reply.text(text)
+            case UsageReport(usage):
+                self.outcome.usage = usage
+            case Finished(reason, model):
+                self.outcome.finish_reason, self.outcome.model = reason, model
+            case ReasoningDelta(text):
+                if not self.thinking.has_begun:
+                    self.reply.think(self.thinking.line)
+                self.thinking.take(text)
+            case Stalled(seconds):
+                if self.typed is not None:
+                    _choose(self.typed(), self.outcome, asked=before)
+                if not before:
+                    self.reply.notice(_stalled(seconds, asks=self.typed is not None))
+            case _:
+                if words := self.say(event):
+                    self.reply.notice(words)
+
+    def end_thoughts(self, below: str = "") -> None:
+        """Have the line stay that tells of thoughts, if there were any until now."""
+        if self.thinking.end() and self.say_thoughts is not None:
+            self.reply.notice(self.say_thoughts(self.thinking) + below)
+
+    def end(self) -> None:
+        """Note what came, however it ended."""
+        self.outcome.text, self.outcome.thoughts = "".join(self.pieces), self.thinking.text
+        self.end_thoughts()
 
 
 def _stalled(seconds: float, *, asks: bool) -> str:
