@@ -24,7 +24,7 @@ HELP = (
     ("Ctrl-X Ctrl-E", "write in $VISUAL or $EDITOR"),
     ("Ctrl-X Ctrl-P", "unfold the pasted text before the cursor"),
     ("Ctrl-C", "clear the line; stop a reply and keep what came"),
-    ("Ctrl-D, Ctrl-Z", "leave, suspend"),
+    ("Ctrl-D, Ctrl-Z", "leave, suspend; while a reply streams, once it has ended"),
 )
 
 Submit = Literal["enter", "alt-enter"]
