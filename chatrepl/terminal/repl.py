@@ -21,7 +21,6 @@ from chatrepl.terminal.attachments import compose, outlined, waiting
 from chatrepl.terminal.commands import (
     as_line,
     completables,
-    find_command,
     read_command,
     run_command,
 )
@@ -136,7 +135,7 @@ class Repl:
             if self._went_from is None:
                 self._went_from = self.chat.conversation.head, self.attached
             earlier, _ = next(iter(message_numbers(self, "")))
-            find_command("edit").run(self, earlier)
+            run_command(self, "edit", earlier)
             self._went_back_to = self.prefill
 
     def _cleared(self) -> None:

@@ -45,7 +45,7 @@ TYPED: dict[str, list[tuple[str, str]]] = {
     "overflow": [("/overflow ask", "overflow: ask"), ("/overflow no", "There is no overflow 'no'")],
     "vi": [("/vi", "keys as in vi"), ("/vi", "keys as in emacs")],
     "copy": [("/copy", "copied the last reply"), ("/copy 1", "the last reply has none")],
-    "raw": [("/raw", "You said: hello")],
+    "raw": [("/raw", "You said: hello"), ("/raw 2", "/raw takes nothing after it.")],
     "open": [("/open", "You said: hello")],
     "thoughts": [("/thoughts", "no thoughts came with the last reply")],
     "theme": [("/theme plain", "theme: plain"), ("/theme no", "There is no theme 'no'")],
