@@ -44,7 +44,7 @@ PLACES = """
 Settings: config.toml in the platform's config directory, or --config, or CHATREPL_CONFIG.
 Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
   AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME,
-  ACCESSIBLE, NO_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
+  ACCESSIBLE, NO_COLOR, FORCE_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
 """
 
 COMMANDS_HELP = """
