@@ -2,6 +2,8 @@
 
 import codecs
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ from chatrepl import attaching, reading
 from chatrepl.attaching import attach, mentioned
 from chatrepl.chat.attachments import AttachedImage, AttachedText
 from chatrepl.errors import SettingsError
+from chatrepl.terminal.attachments import split
+from chatrepl.terminal.commands import read_command
+from chatrepl.terminal.completion import offers, quoted
 from tests.support.images import gif, jpeg, png, webp
 
 
@@ -202,6 +207,37 @@ def test_what_is_not_there_or_not_to_be_read_is_refused(here: Path) -> None:
         assert refusal("mine") == "mine can't be read: Permission denied."
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Shut a folder, for the superuser too."""
+    folder.chmod(0)
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+
+
+def test_what_can_not_even_be_looked_for_is_refused(here: Path) -> None:
+    long = "x" * 300
+    assert refusal(long) == f"{long} can't be read: File name too long."
+    assert refusal(f"~/{long}/a.txt").endswith("/a.txt can't be read: File name too long.")
+    assert refusal(f"{long}*") == f"No file matches {long}*."
+    assert mentioned(f"@{long} @{long}[1] @{long}*")[1] == []
+    if hasattr(os, "geteuid"):
+        write(here, "p/a.txt")
+        with locked(here / "p"):
+            assert refusal("p/a.txt") == "p/a.txt can't be read: Permission denied."
+            assert refusal("p/*.txt") == "No file matches p/*.txt."
+            assert refusal("p/q/") == "p/q can't be read: Permission denied."
+            with pytest.raises(SettingsError, match=r"There is no file p/a\.txt"):
+                mentioned("@p/a.txt")
+
+
 def test_names_with_blanks_quotes_and_newlines_are_names(here: Path) -> None:
     odd = ["a b.txt", 'it\'s "x".txt', "two\nlines.txt", "a[1].txt", "-f.txt", "漢字.txt"]
     write(here, *odd)
@@ -283,11 +319,13 @@ def test_too_much_at_once_is_refused(here: Path) -> None:
     for number in range(6):
         (here / f"large{number}").write_bytes(b"x" * 9_000_000)
     assert refusal("large*").startswith("That is too much to attach: 54 MB;")
+    assert names(*["large0", "./large0"] * 3) == ["large0"]  # which is one
 
 
 # In a line.
 
 FILES = {"a.py", "b", "my notes.txt", "src/x.py", "~/y.md", "*.py", "c.d/", "é.txt", "what?"}
+FILES |= {'5".py', "c\\", 'd\\" e', r"x\y", r"\\x\\y"}
 
 
 @pytest.mark.parametrize(
@@ -304,6 +342,10 @@ FILES = {"a.py", "b", "my notes.txt", "src/x.py", "~/y.md", "*.py", "c.d/", "é.
         ("first\n@a.py\n\t@b", ["a.py", "b"]),
         ("@a.py @a.py", ["a.py"]),
         ("@é.txt's end", ["é.txt"]),
+        (r'@"5\".py" @"c\\" @"d\\\" e"', ['5".py', "c\\", 'd\\" e']),
+        (r'@"x\y" @"\\x\\y"', [r"x\y", r"\\x\\y"]),
+        (r'@"no\" end and @"no/', []),
+        ('@"c.d/\n@"c.d/', ["c.d/"]),
         ("ann@a.py", []),
         ("mail ann@example.com, or @ann", []),
         ("@property\n@app.get('/x')\n@pytest.mark.skip(reason='b')", []),
@@ -333,6 +375,13 @@ def test_what_looks_like_a_path_and_is_none_is_told(name: str) -> None:
     assert mentioned(f"see @{name}", [os.path.normpath(name)], FILES.__contains__)[1] == []
 
 
+def test_a_name_in_quotes_stays_in_them_where_it_is_told_how_to_send_it() -> None:
+    with pytest.raises(SettingsError) as caught:
+        mentioned('see @"no such.txt"', (), FILES.__contains__)
+    assert caught.value.hint.endswith(': @@"no such.txt"')
+    assert mentioned('see @@"no such.txt"')[0] == 'see @"no such.txt"'
+
+
 def test_two_at_signs_keep_a_files_name_text() -> None:
     assert mentioned("who is @@b?", (), FILES.__contains__) == ("who is @b?", [])
 
@@ -353,4 +402,57 @@ def test_any_line_is_read(line: str) -> None:
     except SettingsError:
         return
     assert len(text) <= len(line)
-    assert all(f"@{name}" in line or f'@"{name}' in line for name in found)
+    assert all(f"@{name}" in line or f'@"{quoted(name)[1:]}' in line for name in found)
+
+
+# As they are completed.
+
+ODD = st.text(st.sampled_from("ab.,;:!?@~#*'\"()[]{}<>\\ \t\x85é漢%$&=+-_"), min_size=1, max_size=8)
+
+
+def completed(typed: str, path: str) -> str:
+    """What Tab makes of what is typed of the only path there is."""
+    [offer] = offers(typed, [], lambda _: [(path, "")])
+    return typed[: len(typed) - offer.length] + offer.text
+
+
+@given(ODD, st.booleans())
+def test_what_is_completed_is_named_whole(name: str, is_folder: bool) -> None:
+    path = name + "/" * is_folder
+    line = completed("see @", path)
+    assert mentioned(line, (), {path}.__contains__) == (line, [path])
+    assert completed('see @"', path) == line
+    if not is_folder:
+        assert mentioned(f"{line}, then", (), {path}.__contains__)[1] == [path]
+
+
+@given(ODD)
+def test_a_completed_folder_is_gone_on_with(name: str) -> None:
+    typed: list[str] = []
+
+    def files(path: str) -> list[tuple[str, str]]:
+        typed.append(path)
+        return []
+
+    assert list(offers(completed("@", f"{name}/") + "x", [], files)) == []
+    assert typed == [f"{name}/x"]
+
+
+@pytest.mark.parametrize(
+    "name", ["report(1).txt", "it's.md", "a,b.csv", "x[1].py", 'dq"x.txt', "a b", "end.", '"q"']
+)
+def test_odd_names_are_completed_and_attached(here: Path, name: str) -> None:
+    write(here, name, f"d {name}/{name}")
+    for path in (name, f"d {name}/{name}"):
+        typed = quoted(path).removesuffix('"')
+        [offer] = offers(f"@{typed}", [])
+        assert names(*mentioned(f"see @{offer.text}")[1]) == [path]
+        command = read_command(f"/file {path}")
+        assert command is not None
+        assert names(*split(command[1])) == [path]
+
+
+def test_no_name_is_completed_that_can_not_stand_in_a_line(here: Path) -> None:
+    write(here, "two\nlines.txt", "two.txt")
+    assert [offer.text for offer in offers("@tw", [])] == ["two.txt"]
+    assert list(offers("@tw\n", [])) == []

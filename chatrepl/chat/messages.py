@@ -40,7 +40,8 @@ class Message:
     @property
     def head(self) -> str:
         """What is sent before the attachments: what was said, and what they are."""
-        return self.content + HEAD if any(each.block for each in self.attachments) else self.content
+        has_block = any(each.has_block for each in self.attachments)  # which may be megabytes
+        return self.content + HEAD if has_block else self.content
 
     @property
     def text(self) -> str:

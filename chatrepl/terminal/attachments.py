@@ -3,7 +3,6 @@
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatrepl.chat.attachments import AttachedImage, Attachment, merged
@@ -23,11 +22,11 @@ _FEW, _MOST = 3, 20
 def file(repl: "Repl", argument: str) -> None:
     """Attach files to the next message, list what is attached, or take it back."""
     if argument == '""':
-        repl.attached = ()
-        repl.screen.notice("nothing is attached to the next message")
+        repl.attached = repl.came_back = ()
+        repl.screen.notice(waiting(()))
         return
     if argument:
-        attachments = merged(repl.attached, repl.host.attach(_split(argument)))
+        attachments = merged(repl.attached, repl.host.attach(split(argument)))
         check_room(repl.chat, attachments)
         repl.attached = attachments
     if not repl.attached:
@@ -81,7 +80,13 @@ def check_room(chat: "Chat", attachments: tuple[Attachment, ...]) -> None:
 
 
 def waiting(attachments: Sequence[Attachment]) -> str:
-    """Name what goes with the next message, in a line."""
+    """Name what goes with the next message, in a line.
+
+    >>> waiting([])
+    'nothing is attached to the next message'
+    """
+    if not attachments:
+        return "nothing is attached to the next message"
     names = [named(each) for each in attachments[:_FEW]]
     more = [f"{len(attachments) - _FEW:,} more"] if len(attachments) > _FEW else []
     return f"for the next message: {', '.join(names + more)}; /file lists it"
@@ -121,15 +126,15 @@ def outlined(message: Message) -> str:
     return "\n".join([message.content, *lines])
 
 
-def _split(argument: str) -> list[str]:
+def split(argument: str) -> list[str]:
     """Read the paths of a command: one as it is, or several as in a shell.
 
-    >>> _split('notes.txt "my notes.txt"')
+    >>> split('notes.txt "my notes.txt"')
     ['notes.txt', 'my notes.txt']
     """
+    if os.path.exists(os.path.expanduser(argument)):  # noqa: PTH110, PTH111 - whatever it is
+        return [argument]
     try:
-        if Path(argument).expanduser().exists():
-            return [argument]
         return [word.strip('"') for word in shlex.split(argument, posix=os.sep == "/")]
-    except (OSError, RuntimeError, ValueError):  # an apostrophe, a NUL
+    except ValueError:  # an apostrophe
         return [argument]

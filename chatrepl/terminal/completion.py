@@ -14,7 +14,9 @@ from chatrepl.terminal.sanitize import clean
 Values = Callable[[str], Iterable[tuple[str, str]]]
 """What an argument may be, given what is typed of it: values, each with a few words of help."""
 
-_ATTACHED = re.compile(r'(?<!\S)@("[^"]*|[^\s"]*)$')
+# Both as a line is read when it is sent: see chatrepl.attaching, which a test holds this to.
+_ATTACHED = re.compile(r"""(?<!\S)@("(?:[^"\\\n]|\\+(?!["\\])|(?:\\\\)*\\")*|[^\s"]*)\Z""")
+_BARE = re.compile(r"""[^\s"'()<>\[\]{};,@][^\s"'()<>\[\]{};,]*(?<![.:!?])""")
 
 
 class Completable(NamedTuple):
@@ -55,8 +57,9 @@ def offers(line: str, commands: Iterable[Completable], files: Values = paths) ->
     found = _ATTACHED.search(line)
     if found is not None:
         typed = found[1]
-        for path, words in files(typed.removeprefix('"')):
-            yield Offer(quoted(path), len(typed), words)
+        for path, words in files(_unquoted(typed)):
+            if "\n" not in path:  # which nothing can name in a line
+                yield Offer(quoted(path), len(typed), words)
         return
     word, space, argument = line[1:].partition(" ")
     for command in commands:
@@ -69,10 +72,27 @@ def offers(line: str, commands: Iterable[Completable], files: Values = paths) ->
 
 
 def quoted(path: str) -> str:
-    """Write a path as it stands behind an @: in quotes if it has blanks; open, for a folder."""
-    if not re.search(r"\s", path):
+    r"""Write a path as it stands behind an @: in quotes if it must be; open, for a folder.
+
+    >>> quoted("src/a.py"), quoted("a, b.py"), quoted("a b/")
+    ('src/a.py', '"a, b.py"', '"a b/')
+    >>> print(quoted('5" disk.txt'))
+    "5\" disk.txt"
+    """
+    if _BARE.fullmatch(path):
         return path
-    return f'"{path}' if path.endswith("/") else f'"{path}"'
+    # As Windows' command lines have it: a backslash counts only before a quote.
+    inside = re.sub(r'(\\*)"', r'\1\1\\"', path)
+    if path.endswith("/"):
+        return f'"{inside}'
+    backslashes = len(inside) - len(inside.rstrip("\\"))
+    return '"' + inside + "\\" * backslashes + '"'
+
+
+def _unquoted(typed: str) -> str:
+    if not typed.startswith('"'):
+        return typed
+    return re.sub(r'(\\+)"', lambda found: found[1][: len(found[1]) // 2] + '"', typed[1:])
 
 
 def _fitting(arguments: Values, typed: str) -> list[tuple[str, str]]:

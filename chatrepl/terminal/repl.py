@@ -50,10 +50,14 @@ _PAUSE = 0.5
 """Seconds without a key before the vocabulary is loaded: for a part of that no key gets through."""
 
 
+_Files = tuple[Attachment, ...]
+
+
 class Repl:
     """An interactive chat.
 
-    `prefill` is what the next prompt begins with, `attached` what goes with the next message.
+    `prefill` is what the next prompt begins with, `attached` what goes with the next message;
+    `came_back` is what of that came back with an earlier message.
     """
 
     def __init__(
@@ -67,12 +71,11 @@ class Repl:
         self.host = host
         self.screen = screen
         self.prefill = ""
-        self.attached: tuple[Attachment, ...] = ()
+        self.attached: _Files = ()
+        self.came_back: _Files = ()
         self._typed = ""  # keys typed ahead that are not to send anything: they go below that
         self.leaving = False
-        self._went_from: tuple[int, tuple[Attachment, ...]] | None = (
-            None  # before the first Esc Esc
-        )
+        self._went_from: tuple[int, _Files, _Files] | None = None  # before the first Esc Esc
         self._went_back_to = ""
         self._answered = False  # whether something of a reply has come in this turn
         self._answer_first = answer_first
@@ -133,7 +136,8 @@ class Repl:
                 self.prefill = edit(aside.typed)
         else:
             if self._went_from is None:
-                self._went_from = self.chat.conversation.head, self.attached
+                head = self.chat.conversation.head
+                self._went_from = head, self.attached, self.came_back
             earlier, _ = next(iter(message_numbers(self, "")))
             run_command(self, "edit", earlier)
             self._went_back_to = self.prefill
@@ -141,14 +145,29 @@ class Repl:
     def _cleared(self) -> None:
         """Step forward again to where Esc Esc began: nothing was to be changed after all."""
         if self._went_from is not None:
-            head, self.attached = self._went_from
+            head, self.attached, self.came_back = self._went_from
             self._went_from, self._went_back_to = None, ""
             self.chat.go_to(head)
             self.screen.notice("forward again: nothing was changed")
 
     def bring_back(self, message: Message) -> None:
-        """Put a message at the next prompt, with what is attached to it, to be said again."""
-        self.prefill, self.attached = as_line(message.content), message.attachments
+        """Put a message at the next prompt, with what is attached to it, to be said again.
+
+        What the user has attached meanwhile stays, and goes before a file of the same name.
+        """
+        before = self.attached
+        self.put_away()
+        self.prefill = as_line(message.content)
+        self.attached = merged(message.attachments, self.attached)
+        self.came_back = message.attachments
+        if self.attached != before:
+            self.screen.notice(waiting(self.attached))
+
+    def put_away(self) -> None:
+        """Let go of what came back with a message that is not to be said again now."""
+        gone = set(map(id, self.came_back))  # the user may have attached the same by /file
+        self.attached = tuple(each for each in self.attached if id(each) not in gone)
+        self.came_back = ()
 
     def _can_go_back(self, line: str) -> bool:
         """Whether Esc Esc goes to an earlier message: not from a line that it would lose."""
@@ -321,9 +340,11 @@ class Repl:
             return
         text = line[1:] if line.startswith("//") else line
         said = compose(self, text)
-        self.turn(lambda: self.chat.say(said.content, said.attachments), said, line)
-        if self._answered:
-            self.attached = ()
+        try:
+            self.turn(lambda: self.chat.say(said.content, said.attachments), said, line)
+        finally:
+            if self._answered:  # even if the reply was cut off: they are in the talk now
+                self.attached = self.came_back = ()
 
     def _guarded(self, act: Callable[[], None], line: str) -> None:
         """Do something; whatever goes wrong is said, the line comes back, and the chat goes on."""

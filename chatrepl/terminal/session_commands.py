@@ -155,8 +155,7 @@ def redo(repl: "Repl", _: str) -> None:
         repl.screen.notice("nothing to redo")
         return
     chat.go_to(onward)
-    sent = chat.conversation.exchanges[-1].messages[0].attachments
-    repl.attached = tuple(each for each in repl.attached if each not in sent)
+    repl.put_away()
     last = len(chat.conversation.exchanges) - 1
     repl.screen.notice(f"forward again: {members(repl, last)}")
 
