@@ -64,6 +64,31 @@ def test_images_are_parts_behind_the_text_that_names_them() -> None:
     assert plain["name"] == "Ann"
 
 
+class Watched(str):
+    """A text that knows how often it was gone through."""
+
+    looks = 0
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        self.looks += 1
+        return super().encode(encoding, errors)
+
+    def __format__(self, how: str) -> str:
+        self.looks += 1
+        return super().__format__(how)
+
+
+def test_what_is_attached_is_not_gone_through_for_each_key() -> None:
+    file = AttachedText("large.txt", Watched("word " * 9))
+    assert isinstance(file.text, Watched)
+    before = file.text.looks
+    message = Message("user", "Review.", attachments=(file,))
+    assert message.head == f"Review.{HEAD}"
+    assert file.text.looks == before
+    assert file.block in message.text
+    assert file.text.looks == before + 2  # each block is made of it, and its mark is known
+
+
 def test_an_image_without_a_name_adds_no_words() -> None:
     assert Message("user", "What is it?", attachments=(SMALL,)).text == "What is it?"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.story.test_commands import command, refused
 from tests.support.images import png
-from tests.support.loopback import Loopback, says
+from tests.support.loopback import Cut, Loopback, Reply, chunk, says
 from tests.support.program import Terminal
 from tests.support.talk import say_and_hear, talk
 
@@ -93,3 +93,35 @@ def test_what_was_attached_to_a_message_that_failed_goes_again(
         terminal.key("enter")
         terminal.wait_for("You said: Hello")
         assert [r.said for r in server.requests[:1]] == [r.said for r in server.requests[1:]]
+
+
+def test_what_went_out_waits_no_more_and_what_comes_back_joins_what_waits(
+    home: Path, server: Loopback
+) -> None:
+    fill(home)
+    (home / "b.txt").write_text("bee\n")
+    with talk(home, server) as terminal:
+        # A reply that is cut off has been an answer: the files are in the talk.
+        server.then(Reply([chunk({"content": "Half of"}), Cut()]))
+        command(terminal, "/file ~/notes.txt", "for the next message: ~/notes.txt, ")
+        terminal.say("One")
+        terminal.wait_for("/continue goes on with it.")
+        terminal.wait_for_prompt()
+        command(terminal, "/file", "nothing is attached;")
+        say_and_hear(terminal, "Two @~/b.txt")
+        assert "bee" not in server.requests[1].said[0][1]
+        assert "one\ntwo" not in server.requests[1].said[-1][1]
+        # The files of a message that comes back are said, and take nothing from what waits.
+        command(terminal, '/file "~/my notes.txt"', "for the next message: ~/my notes.txt, ")
+        terminal.say("/undo")
+        terminal.wait_for("for the next message: ~/b.txt, ~/my notes.txt; /file lists it")
+        clear(terminal)
+        # They are that message's own: with another, or none, they wait no more.
+        terminal.say("/edit 1")
+        terminal.wait_for("for the next message: ~/notes.txt, ~/my notes.txt; /file lists it")
+        clear(terminal)
+        command(terminal, "/redo", "forward again")
+        command(terminal, "/file \"\"", "nothing is attached to the next message")
+        terminal.type("\x1b\x1b")
+        terminal.wait_for("for the next message: ~/notes.txt; /file lists it")
+        clear(terminal)
