@@ -297,7 +297,7 @@ def check_url(url: str | None, where: str) -> None:
         text = f"base_url of {where} is no http or https URL: {shown!r}"
         raise SettingsError(text, "Example: http://localhost:8080/v1")
     if mark := next((mark for mark in "?#" if mark in url), ""):
-        text = f"base_url of {where} has a '{mark}': paths are put behind it, so it can have none."
+        text = f"base_url of {where} has a '{mark}': the API's paths are put behind it."
         raise SettingsError(text, "End it before that; a key goes into api_key or default_headers.")
 
 
