@@ -4,7 +4,6 @@ import errno
 import io
 import os
 import signal
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,12 +68,12 @@ def _writing(session: Callable[[], str | None]) -> Iterator[None]:
 def _is_of_output(error: Exception) -> TypeGuard[OSError]:
     """Whether it is standard output that can't be written: a full disk, a device that fails.
 
-    EIO of what is no file is a terminal that is gone. An error about a file has its name.
+    EIO of what has no positions, as a file has, is a terminal that is gone. An error about a file has its name.
     """
     if not isinstance(error, OSError) or error.filename is not None:
         return False
     if error.errno == errno.EIO:
-        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+        return sys.stdout.seekable()
     return error.errno in _FULL and not sys.stdout.isatty()
 
 
