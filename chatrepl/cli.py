@@ -68,7 +68,8 @@ def _writing(session: Callable[[], str | None]) -> Iterator[None]:
 def _is_of_output(error: Exception) -> TypeGuard[OSError]:
     """Whether it is standard output that can't be written: a full disk, a device that fails.
 
-    EIO of what has no positions, as a file has, is a terminal that is gone. An error about a file has its name.
+    EIO of what can't be sought in, as a file can, is a terminal that is gone. An error about a
+    file that was to be opened has its name.
     """
     if not isinstance(error, OSError) or error.filename is not None:
         return False
