@@ -5,8 +5,10 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from chatrepl.cli_talk import Wanted, is_talk, opened, running, talk, talk_at_once
 from chatrepl.errors import ChatreplError, SettingsError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from chatrepl.app import App
 
 _HUNG_UP = 129
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def run(argv: list[str]) -> int:
@@ -33,10 +36,12 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Nobody reads any more; the interpreter must not try to flush what is left either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # nobody reads any more
         return 0
     except Exception as error:  # noqa: BLE001 - people get a message, not a traceback
+        if _is_of_output(error):
+            screen.error(_unwritten(error))
+            return 1
         if isinstance(error, OSError) and error.errno == errno.EIO:
             return _HUNG_UP  # the terminal is gone, and nobody is there to be told
         from chatrepl.crash import unforeseen  # noqa: PLC0415 - rarely needed
@@ -44,6 +49,43 @@ def run(argv: list[str]) -> int:
         screen.error(unforeseen(error, Paths.from_environment().cache))
         return 1
     return status
+
+
+@contextmanager
+def _writing(session: Callable[[], str | None]) -> Iterator[None]:
+    """Write standard output to the end; if it can't take it, tell where the reply is kept."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
+        name = session()
+        kept = f"What came of the reply is kept: chatrepl sessions show {name}" if name else ""
+        raise _unwritten(error, kept) from error
+
+
+def _is_of_output(error: Exception) -> TypeGuard[OSError]:
+    """Whether it is standard output that can't be written: a full disk, a device that fails.
+
+    EIO of what can't be sought in, as a file can, is a terminal that is gone. An error about a
+    file that was to be opened has its name.
+    """
+    if not isinstance(error, OSError) or error.filename is not None:
+        return False
+    if error.errno == errno.EIO:
+        return sys.stdout.seekable()
+    return error.errno in _FULL and not sys.stdout.isatty()
+
+
+def _unwritten(error: OSError, hint: str = "") -> ChatreplError:
+    _discard_output()
+    return ChatreplError(f"The output can't be written: {error.strerror}", hint)
+
+
+def _discard_output() -> None:
+    """Send what is left to nowhere: the interpreter would try to write it as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: list[str], screen: Screen) -> int:
@@ -124,10 +166,11 @@ def _answer(app: "App", wanted: Wanted) -> int:
         text = None
     how: dict[str, Any] = {"as_json": wanted.as_json, "attachments": app.attached}
     if wanted.dry_run:
-        return oneshot.dry_run(app.open_chat(), text, app.screen, **how)
+        with _writing(lambda: None):
+            return oneshot.dry_run(app.open_chat(), text, app.screen, **how)
     app.ready()
     form: oneshot.Form = "json" if wanted.as_json else "code" if wanted.code else "reply"
     plain, files = app.plain, app.attached
-    return oneshot.answer(
-        app.open_chat(), text, app.screen, plain=plain, form=form, attachments=files
-    )
+    chat = app.open_chat()
+    with _writing(lambda: chat.recorder.session):
+        return oneshot.answer(chat, text, app.screen, plain=plain, form=form, attachments=files)

@@ -135,10 +135,13 @@ class _Init:
         from chatrepl.chat.messages import Message  # noqa: PLC0415
         from chatrepl.chat.ports import Request  # noqa: PLC0415
         from chatrepl.connecting import card_of  # noqa: PLC0415
+        from chatrepl.providers.endpoint import OPENAI_URL, host_of  # noqa: PLC0415
         from chatrepl.providers.smollm2 import SYSTEM  # noqa: PLC0415
 
         with self._connected(answers) as (connector, settings):
-            self.questions.say("", f"Asking {answers.model} for a word …")
+            host = host_of(settings.server.base_url or OPENAI_URL)
+            where = "" if settings.kind == "embedded" else f" at {host}"
+            self.questions.say("", f"Asking {answers.model}{where} for a word …")
             provider = connector.connect(settings)
             system = [Message("system", SYSTEM)] if settings.kind == "embedded" else []
             hello = (*system, Message("user", "Hello"))

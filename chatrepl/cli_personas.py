@@ -44,11 +44,13 @@ def personas(
     elif as_json:
         print_json([_as_dict(each, shelf) for each in shelf.names])
     else:
-        rows = [tuple(map(clean, row)) for row in shelf.described()]
+        rows = [tuple(map(clean, row)) for row in shelf.described(whole=screen.accessible)]
         if screen.on_terminal:
             from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
 
-            show_pairs(((name, f"{words}  ({origin})") for name, words, origin in rows), screen)
+            gap = " " if screen.accessible else "  "
+            pairs = ((name, f"{words}{gap}({origin})") for name, words, origin in rows)
+            show_pairs(pairs, screen)
         else:
             print("\n".join("\t".join(row) for row in rows))
     return 0

@@ -23,7 +23,8 @@ Status 7 (the reply was cut off by max_tokens) and status 6 for a filtered reply
 outcomes, not errors: see `chatrepl.chat.events.Finished`. Status 130 is Ctrl-C.
 
 An error's text says what happened and in which setting or server; its hint says what to do
-next. Both are plain text of one line and may be shown as they are.
+next, in a chat followed by its commands. All are plain text of one line and may be shown as
+they are.
 """
 
 from typing import ClassVar
@@ -32,12 +33,14 @@ from typing import ClassVar
 class ChatreplError(Exception):
     """Something a person should be told.
 
-    `hint` is the next step, or empty. `retry_after` is how many seconds the server asked to
+    `hint` is the next step, or empty; `commands` names the slash commands that take it, which
+    only a chat has. `retry_after` is how many seconds the server asked to
     wait. `retryable` says whether the same request may succeed a moment later.
     """
 
     status: ClassVar[int] = 1
     retryable: bool = False
+    commands: str = ""
 
     def __init__(self, text: str, hint: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(text)

@@ -12,7 +12,8 @@ from chatrepl.errors import SettingsError
 from chatrepl.first_config import OFFERS, Answers
 from chatrepl.paths import expanded
 from chatrepl.providers import smollm2
-from chatrepl.settings import Flags, Sources, check_url
+from chatrepl.providers.endpoint import without_userinfo
+from chatrepl.settings import Flags, Settings, Sources, check_url
 from chatrepl.store.keys import Keys, checked_key
 from chatrepl.terminal.questions import Questions
 
@@ -40,7 +41,9 @@ class Asking:
             return self._embedded(before)
         if provider == "azure":
             return self._deployment(self._key(self._endpoint(before)))
-        if provider != "openai":
+        if provider == "openai":
+            before = self._with_address(before)
+        else:
             usual = before.base_url or OFFERS[provider].base_url
             question = "Address, which usually ends in /v1"
             before = replace(before, base_url=self.questions.ask(question, usual, checked_url))
@@ -51,10 +54,29 @@ class Asking:
         kept = tuple(self.keys.names)
         return Sources(ConfigFile(), None, self.environment, Flags(), kept).resolve().provider
 
+    def _of_environment(self, provider: str) -> Settings:
+        """Give what holds for a provider without a config file."""
+        return Sources(ConfigFile(), None, self.environment, Flags()).resolve(provider=provider)
+
+    def _with_address(self, before: Answers) -> Answers:
+        """Take the address that the environment has for OpenAI: the key is for that server.
+
+        It goes into the file, or a shell without the variable would send the key elsewhere.
+        """
+        found = self._of_environment("openai")
+        if not found.server.base_url:
+            return before
+        url = without_userinfo(found.server.base_url)
+        self.questions.say(f"Its address is that in {found.origins['base_url']}: {url}")
+        return replace(before, base_url=found.server.base_url.rstrip("/"))
+
     def _endpoint(self, before: Answers) -> Answers:
-        usual = before.base_url or self.environment.get("AZURE_OPENAI_ENDPOINT", "")
-        typed = self.questions.ask("Endpoint, as https://NAME.openai.azure.com", usual, checked_url)
-        return with_endpoint(before, typed)
+        server = self._of_environment("azure").server
+        usual = before.base_url or server.base_url or ""
+        version = before.api_version or server.api_version or ""
+        question = "Endpoint, as https://NAME.openai.azure.com"
+        typed = self.questions.ask(question, usual, checked_endpoint)
+        return with_endpoint(replace(before, api_version=version), typed)
 
     def _key(self, answers: Answers) -> Answers:
         variable = OFFERS[answers.provider].key_env
@@ -89,8 +111,9 @@ class Asking:
         names = self.models(answers)
         if 0 < len(names) <= _FEW:
             self.questions.say(f"It has: {', '.join(names)}")
-        usual = answers.model or (DEFAULT_MODEL if answers.provider == "openai" else "")
-        usual = usual or next((name for name in names if "embed" not in name), "")
+        has_default = answers.provider == "openai" and (not names or DEFAULT_MODEL in names)
+        first = next((name for name in names if "embed" not in name), "")
+        usual = answers.model or (DEFAULT_MODEL if has_default else first)
         model = self.questions.ask("Model", usual, checked_name, words=names)
         return replace(answers, model=model)
 
@@ -133,6 +156,13 @@ def with_endpoint(answers: Answers, typed: str) -> Answers:
 def checked_url(typed: str) -> str:
     """Give an address as it is to be kept. Raises SettingsError if it is none."""
     check_url(typed, "this provider")
+    return typed.rstrip("/")
+
+
+def checked_endpoint(typed: str) -> str:
+    """Check an Azure endpoint, which may be copied with a query. Raises SettingsError."""
+    check_url(typed.partition("?")[0], "this provider")
+    check_url(with_endpoint(Answers("azure"), typed).base_url, "this provider")
     return typed.rstrip("/")
 
 

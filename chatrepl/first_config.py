@@ -113,10 +113,13 @@ def overruled(answers: Answers, settings: Settings) -> list[str]:
     meant = {"provider": answers.name, "model": answers.model}
     if answers.base_url:
         meant["base_url"] = answers.base_url
+    if answers.api_version:
+        meant["api_version"] = answers.api_version
     holds = {
         "provider": settings.provider,
         "model": settings.model,
-        "base_url": settings.server.base_url or "",
+        "base_url": (settings.server.base_url or "").rstrip("/"),
+        "api_version": settings.server.api_version,
     }
     wrong = [key for key, value in meant.items() if holds[key] != value]
     return sorted({settings.origins.get(key, key) for key in wrong})

@@ -223,12 +223,12 @@ class Shelf:
             raise SettingsError(text, "Letters, digits, - and _ can; not show, new or edit.")
         return self.folder / f"{name}.toml"
 
-    def described(self) -> Iterable[tuple[str, str, str]]:
-        """List them: the name, the first words, or what is wrong, and where it is from."""
+    def described(self, *, whole: bool = False) -> Iterable[tuple[str, str, str]]:
+        """List them: the name, the first words (or all, or what is wrong), where it is from."""
         for name in self.names:
             origin = self.origin(name)
             try:
-                words = _beginning(self.check(name))
+                words = _beginning(self.check(name), whole=whole)
             except SettingsError as error:  # which names the place that is shown already
                 words = f"wrong: {error.text.removeprefix(origin).lstrip(':, ')}"
             yield name, words, origin
@@ -244,10 +244,10 @@ class Shelf:
             return None
 
 
-def _beginning(persona: Persona) -> str:
-    """Give the first words of a persona's system message."""
+def _beginning(persona: Persona, *, whole: bool) -> str:
+    """Give the first words of a persona's system message, or all of them, in a line."""
     line = " ".join((persona.system or "").split())
-    return line if len(line) <= 60 else line[:59].rstrip() + "…"
+    return line if whole or len(line) <= 60 else line[:59].rstrip() + "…"
 
 
 def _read(file: Path) -> str:

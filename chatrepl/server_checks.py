@@ -1,5 +1,6 @@
 """Checking who answers over the network: the key, the way to the server, and what it says."""
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from chatrepl.errors import (
 from chatrepl.findings import Finding, ok, skipped, wrong
 from chatrepl.providers.azure import DEFAULT_API_VERSION
 from chatrepl.providers.endpoint import OPENAI_URL
+from chatrepl.providers.faults import is_unknown_model
 from chatrepl.providers.probing import Probed, knock, probe, proxy_of
 from chatrepl.settings import Settings
 
 _CLOCK = 300.0
 """Seconds that two clocks may differ by: what logins commonly allow for."""
+
+_VERSION_LAST = re.compile(r"/v\d+\w*/?$")
 
 _OUT_OF_DATE = {9, 10}
 """OpenSSL's numbers for a certificate that is not valid yet, and for one that has expired."""
@@ -110,7 +114,14 @@ class _Server:
             return wrong("endpoint", self._error, self._endpoint_fix(origin), origin)
         if self.probed.part in {"proxy", "tls"} or not self.probed.answered:
             return skipped("endpoint", f"{self.url}: was not reached", origin)
-        return ok("endpoint", self.url, origin)
+        return ok("endpoint", f"{self.url}{self._doubt()}", origin)
+
+    def _doubt(self) -> str:
+        """Wonder about a server that answers, but perhaps to any address at all."""
+        is_usual = _VERSION_LAST.search(urlsplit(self.url).path)
+        if self.settings.kind == "azure" or self.probed.error or self.probed.lists or is_usual:
+            return ""
+        return ": it lists no models; does the address end in /v1?"
 
     def _endpoint_fix(self, origin: str) -> str:
         parts = urlsplit(self.url)
@@ -132,6 +143,8 @@ class _Server:
             fix = f"Set OPENAI_API_VERSION to one that it knows, such as {DEFAULT_API_VERSION}."
             if version == DEFAULT_API_VERSION:
                 fix = "Set OPENAI_API_VERSION to one that it knows; the Azure portal shows one."
+            if is_unknown_model(error):  # a 404 that does not tell
+                fix += f" Or is there no deployment '{self._deployment}'? -m NAME is another."
             return wrong("api-version", RequestRefusedError(text, fix), origin=origin)
         if self.probed.part in {None, "model"}:
             return ok("api-version", version, origin)
@@ -143,7 +156,7 @@ class _Server:
         what = "model"
         if self.settings.kind == "azure":
             what = "deployment"
-            name = self.settings.server.deployments.get(name, name)
+            name = self._deployment
         if self.probed.part == "model":
             return wrong(what, self._error, self._model_fix(what, name), origin)
         if self.probed.error is not None:
@@ -151,6 +164,11 @@ class _Server:
         asked = self.probed.asked
         how = "the server lists it" if asked.startswith("GET") else f"it was asked for {asked}"
         return ok(what, f"{name}: {how}", origin)
+
+    @property
+    def _deployment(self) -> str:
+        name = card_of(self.settings).name
+        return self.settings.server.deployments.get(name, name)
 
     def _model_fix(self, what: str, name: str) -> str:
         if what == "model":

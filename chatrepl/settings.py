@@ -273,7 +273,7 @@ class Sources:
         if flags.base_url:
             changes["base_url"], origins["base_url"] = flags.base_url, "--base-url"
         server = msgspec.structs.replace(table, **changes)
-        check_url(server.base_url, f"provider {name}")
+        check_url(server.base_url, f"provider {name} ({origins.get('base_url', 'default')})")
         return server
 
 
@@ -288,7 +288,10 @@ def named(name: str, known: Mapping[str, _T], what: str, origin: str) -> _T:
 
 
 def check_url(url: str | None, where: str) -> None:
-    """Raise SettingsError unless `url` is None or an http(s) URL with a host."""
+    """Raise SettingsError unless `url` is None or an http(s) URL with a host, and no query.
+
+    The API's paths are put behind it. What may be a secret in it is not told.
+    """
     if url is None:
         return
     try:
@@ -297,9 +300,13 @@ def check_url(url: str | None, where: str) -> None:
     except ValueError:
         good = False
     if not good or not url.isprintable() or " " in url:
-        shown = re.sub(r"//.*@", "//", url)  # less a name and password
+        shown = re.sub(r"//.*@", "//", url, flags=re.DOTALL)  # less a name and password
+        shown = re.split(r"[?#&;]", shown)[0]
         text = f"base_url of {where} is no http or https URL: {shown!r}"
         raise SettingsError(text, "Example: http://localhost:8080/v1")
+    if mark := next((mark for mark in "?#" if mark in url), ""):
+        text = f"base_url of {where} has a '{mark}': the API's paths are put behind it."
+        raise SettingsError(text, "End it before that; a key goes into api_key or default_headers.")
 
 
 def read_sources(

@@ -207,6 +207,20 @@ def test_a_server_that_lists_nothing_is_asked_for_one_token(home: Path, server: 
     assert [received.body["max_tokens"] for received in server.requests] == [1, 1]
 
 
+def test_a_server_that_lists_nothing_and_answers_anywhere_is_doubted(
+    home: Path, server: Loopback
+) -> None:
+    doubt = "it lists no models; does the address end in /v1?"
+    server.then(fails(404, "no list"))
+    found = Patient(home, Flags(base_url=server.root, model="x")).findings()
+    assert found["endpoint"].text == f"{server.root}: {doubt}"
+    assert {one.state for one in found.values()} == {"ok", "skipped"}
+    assert doubt not in at(home, server).findings()["endpoint"].text
+    server.then(Reply(body=dict(LISTING)))
+    found = Patient(home, Flags(base_url=server.root, model="not-listed")).findings()
+    assert found["endpoint"].text == server.root
+
+
 def test_an_address_with_no_api(home: Path, server: Loopback) -> None:
     server.usual = lambda _: fails(404, "Not Found")
     found = at(home, server).findings()
@@ -256,6 +270,21 @@ def test_azures_wrong_deployment(home: Path, server: Loopback) -> None:
     found = azure(home).findings(AZURE_OPENAI_ENDPOINT=server.root, **AZURE)
     assert_wrong(found, "deployment", 8, "'gpt-4o' is to be the name of a deployment", "-m NAME")
     assert found["api-version"].state == "ok"
+
+
+def test_azures_wrong_deployment_by_its_words_alone(home: Path, server: Loopback) -> None:
+    server.then(fails(404, "The API deployment for this resource does not exist."))
+    found = azure(home).findings(AZURE_OPENAI_ENDPOINT=server.root, **AZURE)
+    assert_wrong(found, "deployment", 8, "'gpt-4o' is to be the name of a deployment")
+
+
+def test_a_404_of_azure_that_does_not_tell_may_be_either(home: Path, server: Loopback) -> None:
+    server.then(fails(404, "Resource not found"), fails(400, "API version not supported"))
+    either = "Or is there no deployment 'gpt-4o'?"
+    found = azure(home).findings(AZURE_OPENAI_ENDPOINT=server.root, **AZURE)
+    assert_wrong(found, "api-version", 8, "Set OPENAI_API_VERSION", either)
+    found = azure(home).findings(AZURE_OPENAI_ENDPOINT=server.root, **AZURE)
+    assert either not in found["api-version"].line
 
 
 @pytest.mark.parametrize(

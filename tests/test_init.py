@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from chatrepl.config import parse_config
 from chatrepl.errors import SettingsError
-from chatrepl.first_answers import with_endpoint
+from chatrepl.first_answers import checked_endpoint, with_endpoint
 from chatrepl.first_config import Answers, config_text, overruled, settings_of, write_config
 from tests.support.keyrings import in_keyring, keyring_file
 from tests.support.loopback import Loopback, fails, says
@@ -70,6 +71,9 @@ def test_a_variable_that_goes_before_the_file_is_named() -> None:
     env = {"AZURE_OPENAI_ENDPOINT": "https://theirs.example", "CHATREPL_MODEL": "gpt-4"}
     _, settings = settings_of(config_text(answers), Path("config.toml"), env)
     assert overruled(answers, settings) == ["AZURE_OPENAI_ENDPOINT", "CHATREPL_MODEL"]
+    answers = Answers("azure", "gpt-4o", "https://mine.example", api_version="2024-02-01")
+    _, settings = settings_of(config_text(answers), Path("c"), {"OPENAI_API_VERSION": "2023-05-15"})
+    assert overruled(answers, settings) == ["OPENAI_API_VERSION"]
 
 
 @pytest.mark.parametrize("path", ["", "/", "/openai/", "/openai/deployments/d/chat/completions"])
@@ -77,6 +81,14 @@ def test_azures_endpoint_is_taken_as_it_is_copied(path: str) -> None:
     answers = with_endpoint(Answers("azure"), f"https://r.openai.azure.com{path}".rstrip("/"))
     assert answers.base_url == "https://r.openai.azure.com"
     assert answers.deployment == ("d" if "deployments" in path else "")
+
+
+def test_azures_endpoint_may_have_the_query_that_it_is_copied_with() -> None:
+    url = "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=v"
+    assert checked_endpoint(url) == url
+    for bad in ("https://r.openai.azure.com?api-version=v", "https://r#d", "r.openai.azure.com"):
+        with pytest.raises(SettingsError):
+            checked_endpoint(bad)
 
 
 def test_a_file_that_is_there_is_kept_under_a_free_name(tmp_path: Path) -> None:
@@ -107,13 +119,26 @@ def test_openai_with_the_key_of_the_variable(home: Path, server: Loopback) -> No
     assert "[openai]" in done.stderr
     assert KEY not in done.stderr
     config = parse_config(config_of(home).read_text(), "")
+    host = server.root.removeprefix("http://")
+    assert f"Its address is that in OPENAI_BASE_URL: {server.base_url}" in done.stderr
+    assert f"Asking gpt-6-luna at {host} for a word" in done.stderr
     assert (config.provider, config.model) == ("openai", "gpt-6-luna")
     assert config.providers["openai"].api_key_env == "OPENAI_API_KEY"
     (received,) = server.requests
     assert received.headers["authorization"] == f"Bearer {KEY}"
     assert received.body["max_completion_tokens"] <= 32
-    done = run("Hi", home=home, env=env)
-    assert done.stdout == "You said: Hi\n"
+    done = run("Hi", home=home, env={"OPENAI_API_KEY": KEY})
+    assert done.stdout == "You said: Hi\n", "in another shell the key goes to the same server"
+
+
+def test_no_model_is_offered_that_the_server_says_it_has_not(home: Path, server: Loopback) -> None:
+    server.tells["/v1/models"] = {"data": [{"id": "embed-1"}, {"id": "llama3.2"}]}
+    env = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url, "ACCESSIBLE": "1"}
+    done = run("init", home=home, stdin="\n\n\n", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "Model [llama3.2]" in done.stderr
+    assert "\n1: openai, OpenAI\n" in done.stderr
+    assert re.search(r"\S {2,}\S", done.stderr) is None, "columns"
 
 
 def test_a_server_of_ones_own_offers_its_models(home: Path, server: Loopback) -> None:
@@ -130,11 +155,13 @@ def test_a_server_of_ones_own_offers_its_models(home: Path, server: Loopback) ->
 
 def test_azure_with_a_deployment_of_another_name(home: Path, server: Loopback) -> None:
     stdin = f"2\n{server.root}\n{KEY}\nours\ngpt-4o\n"
-    done = run("init", home=home, stdin=stdin, env=NO_KEYRING)
+    env = {**NO_KEYRING, "OPENAI_API_VERSION": "2024-02-01"}
+    done = run("init", home=home, stdin=stdin, env=env)
     assert done.returncode == 0, done.stderr
     assert run("Hi", home=home).stdout == "You said: Hi\n"
     for received in server.requests:
-        assert received.path.startswith("/openai/deployments/ours/chat/completions")
+        path = "/openai/deployments/ours/chat/completions?api-version=2024-02-01"
+        assert received.path == path
         assert received.headers["api-key"] == KEY
     assert len(server.requests) == 2
     assert stat.S_IMODE(config_of(home).stat().st_mode) == 0o600

@@ -69,6 +69,9 @@ def test_the_folder_goes_before_the_config_file_and_that_before_what_is_built_in
     assert said["own"] == ("Mine.", str(folder / "own.toml"))
     assert said["concise"] == ("Be short.", str(tmp_path / "config.toml"))
     assert said["tutor"][1] == "built in"
+    assert said["tutor"][0].endswith("…")
+    uncut = {name: words for name, words, _ in known.described(whole=True)}
+    assert uncut["tutor"] == " ".join((BUILT_IN["tutor"].system or "").split())
     assert known.whole("own") == {"system": "Mine.", "schema": "a:int"}
 
 

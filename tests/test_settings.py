@@ -38,6 +38,24 @@ def refusal(file: str) -> SettingsError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://h/v1?api_key=hush", "has a '?'"),
+        ("http://h/v1#hush", "has a '#'"),
+        ("http://h:0/v1?email=a@b&api_key=hush", "no http or https URL"),
+        ("htp://me:hush@h/v1", "no http or https URL: 'htp://h/v1'"),
+    ],
+)
+def test_a_base_url_that_is_none_is_told_without_the_secret_in_it(url: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        resolve(env={"OPENAI_BASE_URL": url})
+    assert words in caught.value.text
+    assert "provider openai (OPENAI_BASE_URL)" in caught.value.text
+    assert "hush" not in caught.value.text + caught.value.hint
+    assert "default_headers" in caught.value.hint or "no http" in words
+
+
 # Which layer wins. For each setting: its default, then what file, persona and flag say.
 LADDERS: list[tuple[str, Any, Any, Any, Any]] = [
     ("provider", "embedded", "azure", "mine", "openai"),

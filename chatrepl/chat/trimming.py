@@ -221,12 +221,14 @@ def too_long(
     """Say with its numbers that a prompt can't be sent."""
     pins = len(conversation.pins - {len(conversation.exchanges) - 1})
     pinned = f" and {pins:,} pinned exchange{'s' * (pins > 1)}" if pins else ""
-    unpin = "unpin something (/unpin N), " if pins else ""
-    return PromptTooLongError(
+    unpin = "unpin something, " if pins else ""
+    error = PromptTooLongError(
         f"The message does not fit: {calibration.about}{prompt:,} tokens with the system message"
         f"{pinned}, and {max_tokens:,} kept for the reply, in a window of {context_window:,}.",
         f"Shorten it, {unpin}lower max_tokens, or choose a model with a larger window.",
     )
+    error.commands = "/unpin N unpins." if pins else ""
+    return error
 
 
 def too_full(window: Window, about: str) -> WindowFullError:
@@ -247,7 +249,6 @@ def check_images(messages: Iterable[Message], card: ModelCard) -> None:
         for image in message.images:
             what = image.name or f"an image of a {message.role} message"
             text = f"{card.name} takes no images: {what} can't be sent to it."
-            hint = (
-                "Choose another model (-m, /model), or leave it out; /drop N takes a message out."
-            )
-            raise SettingsError(text, hint)
+            error = SettingsError(text, "Choose another model, or leave it out.")
+            error.commands = "/model NAME sets one; /drop N takes a message out."
+            raise error

@@ -46,7 +46,7 @@ class Endpoint:
     base_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 120.0
-    model_hint: str = f"Set another model (-m, or /model). {CHECK_URL}"
+    model_hint: str = f"Set another model (-m). {CHECK_URL}"
     log: Callable[[str], None] | None = None
     heard: Callable[[Mapping[str, str]], object] | None = None
 

@@ -235,7 +235,9 @@ def _of_status(
             return RequestRefusedError(text, CHECK_URL)
         case 404:
             text = f"{server} does not know the model '{model}', or base_url is wrong: {words}"
-            return RequestRefusedError(text, endpoint.model_hint)
+            unknown = RequestRefusedError(text, endpoint.model_hint)
+            unknown.commands = "/model NAME sets one here."
+            return unknown
         case 400 | 413 | 422:
             return _refused(error.body, server, words)
         case 301 | 302 | 303 | 307 | 308:
@@ -267,12 +269,14 @@ def _refused(body: object, server: str, words: str) -> ChatreplError:
 
 def _overflow(said: Mapping[str, Any], server: str, words: str) -> ContextOverflowError:
     prompt, window = said.get("n_prompt_tokens"), said.get("n_ctx")
-    return ContextOverflowError(
+    error = ContextOverflowError(
         f"The prompt exceeds the context window of {server}: {words}",
-        "Shorten the message, or start a new conversation (/clear).",
+        "Shorten the message, or start a new conversation.",
         prompt_tokens=prompt if isinstance(prompt, int) else _number(_PROMPT, words),
         context_window=window if isinstance(window, int) else _number(_WINDOW, words),
     )
+    error.commands = "/new starts one."
+    return error
 
 
 def _number(pattern: re.Pattern[str], words: str) -> int | None:

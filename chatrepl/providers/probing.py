@@ -43,6 +43,7 @@ _PATIENCE = 30.0  # seconds of silence before a reply of one token
 # api versions 2024-12-01-preview and later". A 404 "Resource not found" is a version, too, that
 # does not have the operation (openai-python #362), or an address that is none.
 _API_VERSION = re.compile(r"api[- ]?version", re.IGNORECASE)
+_DEPLOYMENT = re.compile(r"deployment.{0,40}(does not exist|not found)", re.IGNORECASE)
 _TOO_SHORT = re.compile(r"max_tokens|max_completion_tokens|output limit", re.IGNORECASE)
 
 
@@ -51,8 +52,9 @@ class Probed:
     """What has come of asking a server.
 
     `asked` says what it was asked. `error` is what went wrong with which `part`, unless nothing
-    did; `answered` whether the server has answered at all. `ahead` is how many seconds its clock
-    is ahead of this machine's, None if it did not tell the time.
+    did; `answered` whether the server has answered at all, `lists` whether it was to list its
+    models and did. `ahead` is how many seconds its clock is ahead of this machine's, None if it
+    did not tell the time.
     """
 
     asked: str
@@ -60,6 +62,7 @@ class Probed:
     part: Part | None = None
     answered: bool = False
     ahead: float | None = None
+    lists: bool = False
 
 
 def probe(provider: OpenAIProvider, card: ModelCard) -> Probed:
@@ -85,7 +88,7 @@ def probe(provider: OpenAIProvider, card: ModelCard) -> Probed:
     except ChatreplError as failure:
         error, part = failure, _part_of(failure, provider, lists=served is not None)
     told = next((seconds for seconds in ahead if seconds is not None), None)
-    return Probed(asked, error, part, bool(ahead), told)
+    return Probed(asked, error, part, bool(ahead), told, lists=bool(served))
 
 
 def ask_for_little(provider: Provider, card: ModelCard) -> None:
@@ -158,7 +161,7 @@ def _refused_part(error: ChatreplError, provider: OpenAIProvider, *, lists: bool
     if not isinstance(provider, AzureProvider):
         known = lists or not is_missing or code == "model_not_found" or "model `" in error.text
         return "model" if known else "endpoint"
-    if code == "DeploymentNotFound":
+    if code == "DeploymentNotFound" or (is_missing and _DEPLOYMENT.search(error.text)):
         return "model"
     if _API_VERSION.search(error.text):
         return "api-version"

@@ -1,8 +1,10 @@
 """Showing requests as they leave, and how they were answered, with the secrets hidden."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote_plus
 
 import httpx2
 
@@ -10,6 +12,8 @@ from chatrepl.providers.endpoint import Endpoint, is_secret_name
 
 _LONGEST = 2_000
 """Characters of one text in a request's body; the rest is counted, not shown."""
+
+_IN_QUERY = re.compile(r"(?<=[?&])([^?&=#]*)=[^&#]*")
 
 
 def hooks_for(endpoint: Endpoint) -> dict[str, list[Callable[..., None]]]:
@@ -37,13 +41,18 @@ def hooks_for(endpoint: Endpoint) -> dict[str, list[Callable[..., None]]]:
 
 
 def _request(request: httpx2.Request, hide: Callable[[str], str]) -> str:
-    lines = [f"→ {request.method} {request.url}"]
+    lines = [f"→ {request.method} {_IN_QUERY.sub(_less_secret, str(request.url))}"]
     for name, value in request.headers.items():
         lines.append(f"  {name}: {'[hidden]' if is_secret_name(name) else value}")
     body = request.read()
     if body:
         lines.append(_body(body, hide))
     return "\n".join(lines)
+
+
+def _less_secret(pair: re.Match[str]) -> str:
+    """Hide the value of a query's part whose name is that of a secret."""
+    return f"{pair[1]}=[hidden]" if is_secret_name(unquote_plus(pair[1])) else pair[0]
 
 
 def _body(data: bytes, hide: Callable[[str], str]) -> str:

@@ -18,8 +18,8 @@ class Shelf(Protocol):
     def names(self) -> list[str]:
         """Name them."""
 
-    def described(self) -> Iterable[tuple[str, str, str]]:
-        """List them: the name, the first words, or what is wrong, and where it is from."""
+    def described(self, *, whole: bool = False) -> Iterable[tuple[str, str, str]]:
+        """List them: the name, the first words (or all, or what is wrong), where it is from."""
 
     def check(self, name: str) -> object:
         """Raise what is wrong with a persona."""
@@ -58,9 +58,11 @@ def _switch(repl: "Repl", name: str) -> None:
 def _list(repl: "Repl") -> None:
     from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
 
-    now = repl.host.persona
-    known = list(repl.host.shelf.described())
-    rows = [(f"{'*' if name == now else ' '} {name}", words) for name, words, _ in known]
+    in_words = repl.screen.accessible
+    now, here = repl.host.persona, "{}, the current one" if in_words else "* {}"
+    other = "{}" if in_words else "  {}"
+    known = repl.host.shelf.described(whole=in_words)
+    rows = [((here if name == now else other).format(name), words) for name, words, _ in known]
     show_pairs(rows, repl.screen)
     repl.screen.notice("/persona NAME switches; also: show NAME, new NAME, edit NAME")
 

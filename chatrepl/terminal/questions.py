@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chatrepl.errors import SettingsError
 from chatrepl.terminal.sanitize import clean
+from chatrepl.terminal.screen import Screen
 
 Check = Callable[[str], str]
 """Gives an answer as it is to be taken. Raises SettingsError for one that can't be."""
@@ -21,11 +22,12 @@ class Questions:
 
     def __init__(self) -> None:
         self.at_terminal = sys.stdin.isatty()
+        self._accessible = Screen().accessible
 
     def say(self, *lines: str) -> None:
         """Say something between two questions."""
-        for line in lines:
-            sys.stderr.write(_folded(clean(line)) + "\n")
+        for line in map(clean, lines):
+            sys.stderr.write((line if self._accessible else _folded(line)) + "\n")
         sys.stderr.flush()
 
     def ask(  # noqa: PLR0913 - each is what some question needs
@@ -55,7 +57,10 @@ class Questions:
         """Let one of several be chosen by its name or number; each comes with a few words."""
         names, width = list(choices), max(map(len, choices))
         for number, (name, words) in enumerate(choices.items(), 1):
-            self.say(f"  {number}  {name:{width}}  {words}".rstrip())
+            if self._accessible:
+                self.say(f"{number}: {name}, {words}")
+            else:
+                self.say(f"  {number}  {name:{width}}  {words}".rstrip())
 
         def read(answer: str) -> str:
             if answer.isdecimal() and 1 <= int(answer) <= len(names):

@@ -354,6 +354,7 @@ class Repl:
             if self.prompt.keyboard.has_kept:
                 self._keep_typed()
         except ChatreplError as error:
+            error.hint = f"{error.hint} {error.commands}".strip()
             self.screen.error(error)
             if self._answered:
                 self.screen.notice("What came is kept: /continue goes on with it.")

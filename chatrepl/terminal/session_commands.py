@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chatrepl.terminal.repl import Repl
 
 
+_BEGINNING = 30  # characters
 _ROOMY = 40  # columns, on which what is cut off a line is not all of it
 
 
@@ -175,10 +176,10 @@ def branch(repl: "Repl", argument: str) -> None:
         return
     if not leaves:
         repl.screen.notice("nothing has been said yet")
-    for number, name, words in _branches(repl):
+    for number, name, words in _branches(repl, None if repl.screen.accessible else _BEGINNING):
         if repl.screen.accessible:
             about = ", the current one" if name else ""
-            said = re.sub("‹(.+)/(.+)›", r"reply \1 of \2", words).replace("  ", ", ")
+            said = re.sub("‹(.+?)/(.+?)›", r"reply \1 of \2", words, count=1).replace("  ", ", ")
             repl.screen.out.print(Text(clean(f"branch {number}{about}: {said}")))
             continue
         here = "*" if name else " "
@@ -188,8 +189,11 @@ def branch(repl: "Repl", argument: str) -> None:
         repl.screen.out.print(line)
 
 
-def _branches(repl: "Repl") -> Iterable[tuple[str, bool, str]]:
-    """Give each branch: its number, whether it is the current one, and where it parts."""
+def _branches(repl: "Repl", longest: int | None = _BEGINNING) -> Iterable[tuple[str, bool, str]]:
+    """Give each branch: its number, whether it is the current one, and where it parts.
+
+    Of each message there are no more characters than `longest`; None is for all.
+    """
     from chatrepl.terminal.sessions import placed  # noqa: PLC0415 - imports rich
 
     chat = repl.chat
@@ -201,15 +205,15 @@ def _branches(repl: "Repl") -> Iterable[tuple[str, bool, str]]:
         parts = (forked or path)[-1]
         count = sum(len(each.messages) for each in path)
         messages = "1 message" if count == 1 else f"{count:,} messages"
-        said = " → ".join(_beginning(message.content) for message in parts.messages)
+        said = " → ".join(_beginning(message.content, longest) for message in parts.messages)
         place = placed(*tree.place(parts.id))
         words = "  ".join(part for part in (place, messages, said) if part)
         yield str(number), leaf == current, words
 
 
-def _beginning(text: str) -> str:
+def _beginning(text: str, longest: int | None) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= 30 else line[:29] + "…"
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
 
 
 def session_names(repl: "Repl", _typed: str) -> Iterable[tuple[str, str]]:

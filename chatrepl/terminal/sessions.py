@@ -74,8 +74,9 @@ def show_hits(hits: Iterable[Hit], text: str, screen: Screen) -> None:
         if hit.session.id != last:
             last = hit.session.id
             title = _one_line(clean(hit.session.title))
-            screen.out.print(Text.assemble((last, "name"), f"  {title}"), soft_wrap=whole)
-        line = Text(f"  {hit.role}: ", style="faint")
+            gap = ": " if screen.accessible else "  "
+            screen.out.print(Text.assemble((last, "name"), f"{gap}{title}"), soft_wrap=whole)
+        line = Text(f"{'' if screen.accessible else '  '}{hit.role}: ", style="faint")
         found = Text(excerpt(clean(hit.text), words), style="not dim")
         found.highlight_words(words, "found", case_sensitive=False)
         screen.out.print(line + found, soft_wrap=whole)

@@ -520,7 +520,7 @@ def test_a_prompt_that_does_not_fit_beside_pins_says_so() -> None:
     size = GPT_4.count([talk.messages[0], *talk.messages[1:3], talk.messages[-1]]) + 10
     with pytest.raises(PromptTooLongError, match="2 pinned exchanges") as caught:
         fit(talk, GPT_4.calibration(), context_window=size, max_tokens=10)
-    assert "/unpin" in caught.value.hint
+    assert "/unpin" in caught.value.commands
 
 
 def test_the_numbers_of_an_estimate_are_marked() -> None:

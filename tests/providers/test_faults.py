@@ -84,8 +84,22 @@ STATUSES: list[tuple[int, dict[str, Any], type[ChatreplError], int, bool, str]] 
     (413, {}, RequestRefusedError, 8, False, ""),
     (422, {}, RequestRefusedError, 8, False, ""),
     (400, {"code": "content_filter"}, ContentFilterError, 6, False, "other words"),
-    (400, {"code": "context_length_exceeded"}, ContextOverflowError, 5, False, "/clear"),
-    (400, {"type": "exceed_context_size_error"}, ContextOverflowError, 5, False, "/clear"),
+    (
+        400,
+        {"code": "context_length_exceeded"},
+        ContextOverflowError,
+        5,
+        False,
+        "a new conversation",
+    ),
+    (
+        400,
+        {"type": "exceed_context_size_error"},
+        ContextOverflowError,
+        5,
+        False,
+        "a new conversation",
+    ),
     (
         400,
         {"code": "unsupported_parameter", "param": "messages"},
@@ -117,6 +131,7 @@ def test_each_status_is_told_as_what_it_means(
     error = fault(provider)
     assert (type(error), error.status, error.retryable) == (kind, status, retryable)
     assert hint in error.hint
+    assert "/model" not in error.hint, "slash commands are for a chat alone"
     assert "127.0.0.1" in error.text
     if code != 304 and kind is not ContentFilterError:  # a 304 has no body
         assert "Because of it." in error.text

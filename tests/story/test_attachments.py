@@ -86,6 +86,7 @@ def test_what_was_attached_to_a_message_that_failed_goes_again(
     fill(home)
     with talk(home, server, columns=40) as terminal:
         refused(terminal, "See @~/shot.png", "gpt-4 takes no images: ~/shot.png can't")
+        assert "/drop N takes a message out." in " ".join(terminal.screen.split())
         command(terminal, "/file ~/notes.txt", "for the next message: ~/notes.txt")
         server.then(says("", usage=None, finish=None))
         terminal.say("Hello")

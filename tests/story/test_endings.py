@@ -191,6 +191,34 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(
     assert (done.stdout, done.stderr) == (b"0: line \n0 0\n", b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["-q", "hello"], ["--json", "hello"], ["--version"]])
+def test_a_full_disk_is_told_and_where_the_reply_is_kept(
+    home: Path, server: Loopback, arguments: list[str]
+) -> None:
+    flags = [] if "--version" in arguments else ["--base-url", server.base_url, "-m", "gpt-4"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *flags, *arguments],
+            env=environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    first, *rest = done.stderr.splitlines()
+    assert first == "The output can't be written: No space left on device"
+    if not flags:
+        assert rest == []
+        return
+    kept, _, command = rest[0].partition(": chatrepl ")
+    assert (kept, len(rest)) == ("What came of the reply is kept", 1)
+    assert re.search(r"^assistant.*\nYou", run(*command.split(), home=home).stdout, re.MULTILINE)
+
+
 def test_a_talk_needs_a_terminal_for_its_output(home: Path, server: Loopback) -> None:
     keyboard, handle = pty.openpty()
     try:

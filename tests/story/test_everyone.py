@@ -64,7 +64,7 @@ def test_a_screen_reader_gets_lines_one_after_the_other_and_each_once(
 ) -> None:
     server.then(says(MARKDOWN, usage=(12, 30)))
     with linear_talk(home, server, "--accessible") as terminal:
-        terminal.say("Show me two cities.")
+        terminal.say("Show me two cities, and their countries.")
         terminal.wait_for("end of reply, 42 of 8,192 tokens")
         wait_for_turn(terminal)
         shown = terminal.scrollback
@@ -76,6 +76,9 @@ def test_a_screen_reader_gets_lines_one_after_the_other_and_each_once(
             if not terminal.screen.endswith("you:"):  # the line came back, or another one
                 terminal.key("ctrl-c")
             wait_for_turn(terminal)
+        terminal.say("/search COUNTRIES")
+        terminal.wait_for("user: Show me two cities, and their countries.")
+        wait_for_turn(terminal)
         terminal.type("/re")
         terminal.key("tab")
         terminal.wait_for("/retry  /redo   /resume")
@@ -86,11 +89,20 @@ def test_a_screen_reader_gets_lines_one_after_the_other_and_each_once(
     assert [line for line in said if DRAWN.search(line)] == []
     assert [line for line in said if re.search(r"\S {2,}\S", line)] == [], "columns"
     assert UPWARDS.search(raw) is None
+    flat = " ".join(shown.split())
+    assert "\nuser: Show me two cities" in shown, "no line is indented"
+    assert "branch 1: reply 1 of 2, 2 messages, Show me two cities, and their countries." in flat
+    assert "tutor: You are a patient tutor." in flat
+    assert "say in a sentence what they have learnt." in flat
     assert "/retry: ask for another reply to the last message" in shown
     assert "reply 2 of 2; /branch switches" in shown
     assert "Error: Which message?" in shown
-    assert re.search(r"^1, user, sent, \d+ tokens: Show me two cities\.$", shown, re.MULTILINE)
-    assert re.search(r"^\w{6}, just now, 2 messages, gpt-4: Show me two cities\.", shown, re.M)
+    assert re.search(
+        r"^1, user, sent, \d+ tokens: Show me two cities, and their countries\.$",
+        shown,
+        re.MULTILINE,
+    )
+    assert re.search(r"^\w{6}, just now, 2 messages, gpt-4: Show me two cities,", shown, re.M)
 
 
 def has_answered(terminal: Terminal, name: str) -> bool:

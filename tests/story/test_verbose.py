@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from chatrepl.providers.endpoint import Endpoint
+from chatrepl.providers.showing import hooks_for
 from chatrepl.terminal.rendering import MarkdownReply
 from tests.support.loopback import Loopback, fails, says
 from tests.support.papers import Paper, read_back
@@ -209,6 +211,15 @@ def test_a_notice_that_comes_too_late_draws_no_spinner() -> None:
 )
 def test_what_is_hidden(key: str, text: str, hidden: str) -> None:
     assert Endpoint("mine", key, "").hide(text) == hidden
+
+
+def test_what_a_query_calls_a_secret_is_hidden() -> None:
+    shown: list[str] = []
+    [leaving] = hooks_for(Endpoint("mine", "none", "", log=shown.append))["request"]
+    url = "http://h/v1?api-version=1&api_key=abcd&%61ccess_token=e?f&q=a#x"
+    leaving(httpx2.Request("GET", url))
+    line = "http://h/v1?api-version=1&api_key=[hidden]&%61ccess_token=[hidden]&q=a#x"
+    assert shown[0].split("\n")[0] == f"→ GET {line}"
 
 
 def test_an_endpoint_does_not_show_its_key() -> None:

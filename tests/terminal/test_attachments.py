@@ -62,8 +62,10 @@ def test_what_has_no_room_is_refused_with_the_numbers() -> None:
     assert caught.value.text.startswith("The 23 files do not fit: ")
     assert caught.value.text.endswith(f"of which large.txt has {size:,}, {room}")
     check_room(chat, MANY)
-    with pytest.raises(SettingsError, match="gpt-4 takes no images"):
+    with pytest.raises(SettingsError, match="gpt-4 takes no images") as refused:
         check_room(chat, (SHOT,))
+    assert "/" not in refused.value.hint, "slash commands are for a chat alone"
+    assert "/drop N" in refused.value.commands
 
 
 def test_a_message_is_shown_with_a_line_for_each() -> None:
