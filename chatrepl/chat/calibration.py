@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chatrepl.chat.attachments import Attachment
+from chatrepl.chat.extras import NOTHING, Extra
 from chatrepl.chat.messages import Message
 from chatrepl.chat.tokens import PRIMING, TokenCounter
 
@@ -57,13 +58,17 @@ class Scale:
 class Calibration:
     """What messages cost by a server's count, as far as that is known.
 
-    `scale` is what is known from before. `last` is the latest request's cost as it was estimated
-    and as the server counted it.
+    `scale` is what is known from before, `extra` what each request has beside its messages.
+    `last` is the latest request's cost as it was estimated and as the server counted it.
     """
 
-    def __init__(self, counter: TokenCounter, scale: Scale | None = None) -> None:
+    def __init__(
+        self, counter: TokenCounter, scale: Scale | None = None, extra: Extra = NOTHING
+    ) -> None:
         self.counter = counter
         self.scale = scale or Scale()
+        self.extra = extra
+        self._counted_extra: tuple[Extra, int] | None = None  # by the server
         self.last: tuple[int, int] | None = None
         self.taught = False
         # A scale was only ever learnt where the name did not say it all.
@@ -83,7 +88,9 @@ class Calibration:
     @property
     def about(self) -> str:
         """Give "≈" where costs are estimates, else nothing."""
-        return "" if self.exact else "≈"
+        if not self.exact:
+            return "≈"
+        return "" if not self.extra.text or self._server_counted_extra is not None else "≈"
 
     @property
     def factor(self) -> float:
@@ -110,14 +117,40 @@ class Calibration:
     @property
     def overhead(self) -> int:
         """What a request costs beside its messages."""
+        return self._own_overhead + self.extra_tokens
+
+    @property
+    def extra_tokens(self) -> int:
+        """What `extra` costs: as the server counted it last, else as JSON, rounded up."""
+        if not self.extra.text:
+            return 0
+        self._catch_up()
+        known = self._server_counted_extra
+        if known is not None:
+            return known
+        return math.ceil(self.counter.text(self.extra.text) * self.factor)
+
+    @property
+    def _server_counted_extra(self) -> int | None:
+        known = self._counted_extra
+        return known[1] if known and known[0] == self.extra else None
+
+    @property
+    def _own_overhead(self) -> int:
         return PRIMING + (0 if self.exact else self._frame)
+
+    def _bare(self, messages: Iterable[Message]) -> int:
+        return self._own_overhead + sum(map(self.cost, messages))
 
     def surely_within(self, messages: Iterable[Message], limit: int) -> bool:
         """Whether a request can't exceed a limit, where that is known without counting."""
         if self.counter.loaded:
             self._catch_up()
         more = max(1.0, self.scale.safe) if self._contradicted or self.scale.weight else 1.0
-        return self.counter.surely_within(messages, int((limit - self._frame) / more))
+        known = self._server_counted_extra
+        extra = len(self.extra.text.encode(errors="replace")) if known is None else 0
+        room = limit - self._frame - (known or 0)
+        return self.counter.surely_within(messages, int(room / more) - extra)
 
     def observe(
         self, messages: Sequence[Message], prompt_tokens: int, *, refused: bool = False
@@ -128,6 +161,16 @@ class Calibration:
         """
         self._contradicted = self._contradicted or refused
         self._waiting.append(partial(self._learn, tuple(messages), prompt_tokens, refused))
+        if self.counter.loaded:
+            self._catch_up()
+
+    def observe_extra(self, messages: Sequence[Message], prompt_tokens: int, extra: Extra) -> None:
+        """Take in how many tokens the server counted in a request with something beside.
+
+        That teaches what it costs, and nothing of the tokenizer: who knows how it is written.
+        """
+        learn = partial(self._learn_extra, tuple(messages), prompt_tokens, extra)
+        self._waiting.append(learn)
         if self.counter.loaded:
             self._catch_up()
 
@@ -156,9 +199,9 @@ class Calibration:
             self._contradicted = True  # another model than the name says
         if theirs < ours * _PLAUSIBLE[0]:
             return  # the server cut the prompt silently, or left out what it had in its cache
-        self.last = self.request(messages), theirs
+        self.last = self._bare(messages), theirs
         new = [message for message in messages if message not in self._measured]
-        share = theirs - self.request(m for m in messages if m in self._measured)
+        share = theirs - self._bare(m for m in messages if m in self._measured)
         raw = sum(map(self.counter.message, new))
         if not new or not _is_plausible(share, raw):
             # What was thought of the earlier messages is wrong: begin again with all of them.
@@ -177,6 +220,11 @@ class Calibration:
         share = max(share, math.ceil(raw * least))
         for message in new:
             self._measured[message] = max(1, round(share * self.counter.message(message) / raw))
+
+    def _learn_extra(self, messages: tuple[Message, ...], theirs: int, extra: Extra) -> None:
+        if theirs < self.counter.request(messages) * _PLAUSIBLE[0]:
+            return  # as in `_learn`
+        self._counted_extra = extra, max(0, theirs - self._bare(messages))
 
     def _learn_reply(self, reply: Message, completion_tokens: int) -> None:
         ours = self.counter.message(reply)

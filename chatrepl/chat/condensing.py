@@ -11,6 +11,7 @@ from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.conversation import Conversation, Note
 from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
 from chatrepl.chat.exchanges import Exchange
+from chatrepl.chat.extras import formless
 from chatrepl.chat.messages import Message
 from chatrepl.chat.trimming import Window, fit, fixed_cost
 from chatrepl.chat.usage import Usage
@@ -49,7 +50,7 @@ class Plan:
 
 def for_summary(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Give what a note is asked with: all but what would cut it off or give it a form."""
-    return {k: v for k, v in parameters.items() if k not in {"stop", "response_format"}}
+    return {name: value for name, value in formless(parameters).items() if name != "stop"}
 
 
 def plan(window: Window, calibration: Calibration, *, thinks: bool = False) -> Plan:

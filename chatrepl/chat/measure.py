@@ -6,6 +6,7 @@ from dataclasses import replace
 from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import ASSUMED_WINDOW, ModelCard
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.extras import NOTHING, Extra
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider
 from chatrepl.chat.tokens import TokenCounter
@@ -34,6 +35,7 @@ class Measured:
         self.reply_limit = reply_limit
         self.measuring = threading.RLock()
         self._asking = threading.RLock()
+        self._extra = NOTHING
         self.use(provider, card, scale)
 
     def use(self, provider: Provider, card: ModelCard, scale: Scale | None = None) -> None:
@@ -42,9 +44,14 @@ class Measured:
             self.provider = provider
             self.card = card
             self.counter = TokenCounter(card)
-            self.calibration = Calibration(self.counter, scale)
+            self.calibration = Calibration(self.counter, scale, self._extra)
             self._asked = not card.ask_server
             self.draft: Message | None = None
+
+    def send_beside(self, extra: Extra) -> None:
+        """Count from now on what each request has beside its messages."""
+        with self.measuring:
+            self._extra = self.calibration.extra = extra
 
     @property
     def max_tokens(self) -> int:
@@ -101,10 +108,15 @@ class Measured:
                     raise
             return fit(replace(conversation, note=None), self.calibration, **sizes)
 
-    def learn(self, sent: Window, prompt_tokens: int) -> None:
-        """Learn from a reply how the server counts: so many tokens for what was sent."""
+    def learn(
+        self, sent: Window, prompt_tokens: int, extra: Extra, *, refused: bool = False
+    ) -> None:
+        """Learn how the server counts: so many tokens for what was sent, and `extra` beside it."""
         with self.measuring:
-            self.calibration.observe(sent.messages, prompt_tokens)
+            if extra.text:
+                self.calibration.observe_extra(sent.messages, prompt_tokens, extra)
+            else:
+                self.calibration.observe(sent.messages, prompt_tokens, refused=refused)
 
     def learn_taken(self, window: Window) -> None:
         """Note that the server has taken as much, where nothing else is known of its window."""
@@ -112,7 +124,9 @@ class Measured:
             taken = self.calibration.request(window.messages) + window.max_tokens
             self.card = replace(self.card, context_window=taken)
 
-    def learn_limits(self, overflow: ContextOverflowError, window: Window) -> int | None:
+    def learn_limits(
+        self, overflow: ContextOverflowError, window: Window, extra: Extra
+    ) -> int | None:
         """Take the server's word for the window, and for how it counts.
 
         Whatever it told, the next request must be a smaller one. If its numbers don't make it so,
@@ -125,7 +139,7 @@ class Measured:
             self.card = replace(self.card, context_window=smaller, window_known=True)
         with self.measuring:
             if overflow.prompt_tokens:
-                self.calibration.observe(window.messages, overflow.prompt_tokens, refused=True)
+                self.learn(window, overflow.prompt_tokens, extra, refused=True)
             ours = self.calibration.request(window.messages)
         if self.card.context_window - self.max_tokens < ours:
             return None

@@ -222,10 +222,14 @@ def too_long(
     pins = len(conversation.pins - {len(conversation.exchanges) - 1})
     pinned = f" and {pins:,} pinned exchange{'s' * (pins > 1)}" if pins else ""
     unpin = "unpin something, " if pins else ""
+    extra, beside = calibration.extra.name, calibration.extra_tokens
+    smaller = f"make {extra} smaller (≈{beside:,} tokens), " if beside else ""
+    also = f" and {extra}" if beside else ""
+    window = f"a window of {context_window:,}"
     error = PromptTooLongError(
         f"The message does not fit: {calibration.about}{prompt:,} tokens with the system message"
-        f"{pinned}, and {max_tokens:,} kept for the reply, in a window of {context_window:,}.",
-        f"Shorten it, {unpin}lower max_tokens, or choose a model with a larger window.",
+        f"{pinned}{also}, and {max_tokens:,} kept for the reply, in {window}.",
+        f"Shorten it, {unpin}{smaller}lower max_tokens, or choose a model with a larger window.",
     )
     error.commands = "/unpin N unpins." if pins else ""
     return error

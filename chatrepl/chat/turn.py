@@ -25,6 +25,7 @@ from chatrepl.chat.events import (
     UsageReport,
 )
 from chatrepl.chat.exchanges import Exchange
+from chatrepl.chat.extras import Extra, extra_of, formless
 from chatrepl.chat.measure import Measured
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
@@ -55,12 +56,18 @@ _CHATML = re.compile(r"<\|(?:im_start|im_end|im_sep|endoftext|endofprompt)\|>")
 
 @dataclass(slots=True)
 class _Turn:
-    """What has come of a reply so far."""
+    """What has come of a reply so far, and what was asked for beside the messages."""
 
+    parameters: Mapping[str, Any]
     pieces: list[str] = field(default_factory=list)
     finish_reason: str | None = None
     usage: Usage | None = None
     thoughts: list[str] = field(default_factory=list)
+
+    @property
+    def extra(self) -> Extra:
+        """What of that goes into the prompt."""
+        return extra_of(self.parameters)
 
     def take(self, event: Event) -> None:
         """Take in what a provider said."""
@@ -107,6 +114,7 @@ class Chat(Measured):
         form = {"response_format": schema.response_format} if schema else {}
         self.parameters = {**parameters, **form}
         self.schema = schema
+        self.send_beside(extra_of(self.parameters))
 
     def begin(
         self, conversation: Conversation, recorder: Recorder | None, tree: Tree | None = None
@@ -140,7 +148,10 @@ class Chat(Measured):
         return self._exchange(self.conversation if waits else self.conversation.unanswered())
 
     def go_on(self) -> Iterator[Event]:
-        """Go on with the last reply, which there must be; what comes is appended to it."""
+        """Go on with the last reply, which there must be; what comes is appended to it.
+
+        No form is asked for: the rest of a JSON text is none.
+        """
         last = len(self.conversation.exchanges) - 1
         talk = self.conversation.pinned(last)  # what is gone on with must be sent
         return self._exchange(talk if self.provider.goes_on else talk.asking(_GO_ON), goes_on=True)
@@ -164,14 +175,14 @@ class Chat(Measured):
         if window.outgrown and self.overflow == "ask":
             raise too_full(window, self.calibration.about)
         talk = self.conversation if goes_on else draft.with_last(self._placed(draft.exchanges[-1]))
-        turn = _Turn()
+        turn = _Turn(formless(self.parameters) if goes_on else self.parameters)
         try:
             self.recorder.begin(talk)
             draft, window = yield from self._make_room(draft, window)
-            for event in self._ask(window):
+            for event in self._ask(window, turn):
                 turn.take(event)
                 if isinstance(event, UsageReport):
-                    self._count(event.usage)
+                    self._count(event.usage, turn.extra)
                 elif isinstance(event, TextDelta):
                     self.recorder.text(event.text)
                 yield event
@@ -201,7 +212,7 @@ class Chat(Measured):
         if last.reply is not None:
             reply = Message("assistant", last.reply.content + reply.content)
             usage = last.usage + usage if last.usage and usage else usage or last.usage
-        elif usage is not None and not turn.thoughts and not usage.reasoning_tokens:
+        elif usage and not (turn.thoughts or usage.reasoning_tokens or turn.extra.text):
             self.calibration.observe_reply(reply, usage.completion_tokens)
         self.tree.marked(*self.tree.marks(self.conversation))  # of a reply that is left
         exchange = self._signed(last.answered(reply, turn.finish_reason, usage))
@@ -269,23 +280,23 @@ class Chat(Measured):
         self.usage += usage
         self.recorder.spent("summary", usage)
 
-    def _count(self, usage: Usage) -> None:
+    def _count(self, usage: Usage, extra: Extra) -> None:
         """Add up what the server reports of a reply, and learn from it how it counts."""
         self.usage += usage
         self.recorder.spent("reply", usage)
         if self.sent is not None and usage.prompt_tokens:
-            self.learn(self.sent, usage.prompt_tokens)
+            self.learn(self.sent, usage.prompt_tokens, extra)
 
     def _stream(self, request: Request) -> Iterator[Event]:
         return thoughts_apart(self.provider.stream(request))
 
-    def _ask(self, window: Window) -> Iterator[Event]:
+    def _ask(self, window: Window, turn: _Turn) -> Iterator[Event]:
         """Send the window; trim further and send again where the server says it is too much."""
         limit: int | None = None
         for refits_left in reversed(range(_REFITS + 1)):
             self.sent = window
             yield from self._receipt(window)
-            request = Request(self.card, window.messages, window.max_tokens, self.parameters)
+            request = Request(self.card, window.messages, window.max_tokens, turn.parameters)
             began = False
             try:
                 for event in self._stream(request):
@@ -294,7 +305,7 @@ class Chat(Measured):
             except ContextOverflowError as overflow:
                 if began or refits_left == 0:
                     raise
-                limit = self.learn_limits(overflow, window)
+                limit = self.learn_limits(overflow, window, turn.extra)
                 try:
                     window = self.window(window.conversation, limit)
                 except PromptTooLongError:

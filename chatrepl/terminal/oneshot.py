@@ -202,7 +202,7 @@ def _window(chat: Chat, window: Window) -> dict[str, Any]:
     attached = [{"name": each.name, "tokens": tokens} for each, tokens in counts]
     return {
         "prompt_tokens": chat.calibration.request(window.messages) if count is None else count,
-        "counted": "exact" if chat.calibration.exact else "estimate",
+        "counted": "estimate" if chat.calibration.about else "exact",
         "max_tokens": window.max_tokens,
         "context_window": window.context_window,
         "dropped": [

@@ -33,6 +33,8 @@ def tokens(repl: "Repl", _: str) -> None:
         rows.append(("not sent", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
     if not calibration.exact:
         rows.append(("estimate", f"≈ {_how_estimated(calibration)}"))
+    if calibration.extra.text:
+        rows.append((calibration.extra.name, f"{about}{calibration.extra_tokens:,} tokens"))
     if calibration.last is not None:
         expected, counted = calibration.last
         error = 100 * (expected - counted) / counted

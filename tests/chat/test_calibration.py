@@ -1,5 +1,7 @@
 """Calibration: what a server's own counts teach, always on the safe side."""
 
+import json
+import math
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -13,12 +15,15 @@ from chatrepl.chat.calibration import Calibration, Scale
 from chatrepl.chat.catalogue import Served, card_for
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.events import Event, Finished, TextDelta, UsageReport
+from chatrepl.chat.extras import extra_of
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Request
+from chatrepl.chat.schema import read_fields
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.turn import Chat
 from chatrepl.chat.usage import Usage
-from chatrepl.errors import ContextOverflowError
+from chatrepl.errors import ContextOverflowError, PromptTooLongError
+from chatrepl.providers.scripted import Line, ScriptedProvider
 from tests.support.guide import num_tokens_from_messages, tokens
 
 SYSTEM = Message("system", "Be kind.")
@@ -374,3 +379,92 @@ def test_one_short_message_does_not_take_the_room_for_error_away() -> None:
     calibration = calibration_for("nobody-1")
     calibration.observe([Message("user", "Hello there, you.")], 12)
     assert calibration.factor >= 1.1
+
+
+# What a request has beside its messages.
+
+SCHEMA = read_fields(",".join(f"field_{n}:list[str]" for n in range(20)))
+FORM = {"response_format": SCHEMA.response_format}
+
+
+def with_extra(model: str = "gpt-4") -> Calibration:
+    return Calibration(TokenCounter(card_for(model)), extra=extra_of(FORM))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"seed": 1, "stop": ["a"], "logit_bias": {"1": 2}, "user": "x"}, ""),
+        (FORM, "the schema"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({**FORM, "top_p": 1.0, "documents": ["a"]}, "the schema and documents"),
+    ],
+)
+def test_what_goes_into_the_prompt_beside_the_messages(
+    parameters: dict[str, object], name: str
+) -> None:
+    extra = extra_of(parameters)
+    assert extra.name == name
+    assert bool(extra.text) == bool(name)
+
+
+@pytest.mark.parametrize("model", ["gpt-4", "nobody-1"])
+def test_a_schema_is_counted_as_its_json_until_the_server_has_counted_it(model: str) -> None:
+    calibration, without = with_extra(model), calibration_for(model)
+    ours = cl100k(json.dumps(SCHEMA.response_format["json_schema"]["schema"]))
+    assert calibration.extra_tokens == math.ceil(ours * without.factor)
+    assert calibration.request([LONG]) == without.request([LONG]) + calibration.extra_tokens
+    assert calibration.about == "≈"
+    calibration.observe_extra([LONG], without.request([LONG]) + 33, extra_of(FORM))
+    assert calibration.request([LONG]) == without.request([LONG]) + 33
+    assert calibration.about == without.about
+    calibration.extra = extra_of({})
+    assert calibration.request([LONG]) == without.request([LONG])
+
+
+def test_a_schema_leaves_less_that_surely_fits() -> None:
+    size = len(extra_of(FORM).text)
+    assert with_extra().surely_within([LONG], LONG.size + 16 + 3 + size)
+    assert not with_extra().surely_within([LONG], LONG.size + 16 + 3 + size - 1)
+
+
+@pytest.mark.parametrize("form", [FORM, {"tools": [{"type": "function"}]}])
+def test_what_is_beside_the_messages_teaches_nothing_of_the_tokenizer(
+    form: dict[str, object],
+) -> None:
+    reply = "And so on, in many words. " * 9
+    usage = UsageReport(Usage(3 * guide([LONG]), 4 * cl100k(reply)))
+    script: list[Line] = [TextDelta(reply), usage, Finished("stop")]
+    chat = Chat(ScriptedProvider(script, script), card_for("nobody-1"))
+    chat.ask_for(form)
+    list(chat.say(LONG.content))
+    asked = chat.sent.messages if chat.sent else ()
+    assert chat.calibration.request(asked) == 3 * guide([LONG])
+    assert (chat.calibration.taught, chat.calibration.scale) == (False, Scale())
+    chat.ask_for({"min_p": 0.1})
+    list(chat.say(LONG.content))
+    assert chat.calibration.request(chat.conversation.messages)
+    assert chat.calibration.taught
+
+
+def test_a_server_that_refuses_for_a_schema_is_asked_again_with_less() -> None:
+    server = Server((1.0, 1.0, 1.0), 600, ["{}"])  # of which most are the schema
+    card = card_for("gpt-4", context_window=server.window)
+    said = Conversation(SYSTEM)
+    for number in range(8):
+        said = said.asking(Message("user", f"{number}. {LONG.content}"))
+        said = said.answered(Message("assistant", "{}"), "stop", None)
+    server.chat = chat = Chat(server, card, said, reply_limit=100)
+    chat.ask_for(FORM)
+    assert list(chat.say("And now?"))[-1] == Finished("stop")
+    assert (server.refused, chat.calibration.taught) == (1, False)
+    assert chat.calibration.exact
+
+
+def test_where_a_schema_leaves_no_room_the_hint_names_it() -> None:
+    chat = Chat(ScriptedProvider("{}"), card_for("gpt-4", context_window=200), reply_limit=20)
+    chat.ask_for(FORM)
+    with pytest.raises(PromptTooLongError) as caught:
+        list(chat.say(LONG.content))
+    assert "the system message and the schema" in caught.value.text
+    assert "make the schema smaller (≈" in caught.value.hint

@@ -226,3 +226,14 @@ def test_a_chat_asks_for_the_schemas_form_whatever_else_was_asked_for() -> None:
     chat.ask_for({"seed": 1})
     list(chat.say("Hi"))
     assert provider.requests[1].parameters == {"seed": 1}
+
+
+def test_the_rest_of_a_reply_is_asked_for_without_a_form() -> None:
+    provider = ScriptedProvider('{"a": ', "1}", "{}")
+    chat = Chat(provider, card_for("gpt-4"))
+    chat.ask_for({"seed": 1}, PERSON)
+    list(chat.say("Hi"))
+    list(chat.go_on())
+    assert provider.requests[1].parameters == {"seed": 1}
+    list(chat.say("And now?"))
+    assert provider.requests[2].parameters["response_format"] == PERSON.response_format
