@@ -7,7 +7,7 @@ server's own word (`Served`), under the user's own `[models."NAME"]`.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatrepl.chat.images import takes_images
 
@@ -107,6 +107,12 @@ class ModelCard:
         """How many tokens a reply may have when nobody says: the rest is the prompt's."""
         largest = self.max_output or LARGEST_DEFAULT_REPLY
         return max(1, min(LARGEST_DEFAULT_REPLY, self.context_window // 4, largest))
+
+    def as_sent(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Give parameters as the server has them: by its names, less what it gets none of."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        named = {self.parameters.get(name, name): value for name, value in given.items()}
+        return {name: value for name, value in named.items() if name}
 
     def told(self, served: Served) -> "ModelCard":
         """Believe what the server says, but for what the user has set."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ _TYPES = {
 }
 _FENCE = re.compile(r"(`{3,}|~{3,})[^`]*")  # as CommonMark has the first line of a code block
 _DATA = frozenset({"enum", "const", "default", "examples"})  # no schemas are in there
+# Tables whose keys are names of the user's own, and whose values are schemas.
+_NAMES = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
+)
 _FORM = (
     "Fields are name:type with commas between, as in name:str,tags:list[str]; "
     "types: str, int, float, bool, list[…] of these."
@@ -156,29 +160,39 @@ def _validator(rules: Mapping[str, Any]) -> Any:
     return validator_for(rules, default=Draft202012Validator)(rules)
 
 
-def _completed(rules: Any) -> Any:
+def _schemas(rules: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give a schema and every one in it: nothing that is data, and no table of names."""
+    waiting: list[Any] = [rules]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            yield part
+            for key, value in part.items():
+                if key in _NAMES and isinstance(value, dict):
+                    waiting += value.values()
+                elif key not in _DATA:
+                    waiting.append(value)
+
+
+def _completed(rules: Mapping[str, Any]) -> dict[str, Any]:
     """Add to each object what strictness needs, where the schema does not speak of it."""
-    if isinstance(rules, list):
-        return [_completed(part) for part in rules]
-    if not isinstance(rules, Mapping):
-        return rules
-    whole = {key: part if key in _DATA else _completed(part) for key, part in rules.items()}
-    if _is_object(rules) and isinstance(properties := rules.get("properties"), Mapping):
-        whole.setdefault("additionalProperties", False)
-        whole.setdefault("required", list(properties))
+    whole: dict[str, Any] = json.loads(json.dumps(rules))
+    for part in _schemas(whole):
+        if _is_object(part) and isinstance(properties := part.get("properties"), dict):
+            part.setdefault("additionalProperties", False)
+            part.setdefault("required", list(properties))
     return whole
 
 
-def _is_strict(rules: Any) -> bool:
-    if isinstance(rules, list):
-        return all(map(_is_strict, rules))
-    if not isinstance(rules, Mapping):
-        return True
-    if _is_object(rules):
-        named, required = rules.get("properties", ()), rules.get("required", ())
-        if rules.get("additionalProperties") is not False or set(named) != set(required):
-            return False
-    return all(_is_strict(part) for key, part in rules.items() if key not in _DATA)
+def _is_strict(rules: Mapping[str, Any]) -> bool:
+    return all(
+        part.get("additionalProperties") is False
+        and set(part.get("properties", ())) == set(part.get("required", ()))
+        for part in _schemas(rules)
+        if _is_object(part)
+    )
 
 
 def _is_object(rules: Mapping[str, Any]) -> bool:
@@ -186,13 +200,9 @@ def _is_object(rules: Mapping[str, Any]) -> bool:
     return kind == "object" or (isinstance(kind, list) and "object" in kind)
 
 
-def _references(rules: Any) -> list[str]:
-    if isinstance(rules, list):
-        return [found for part in rules for found in _references(part)]
-    if not isinstance(rules, Mapping):
-        return []
-    own = [rules["$ref"]] if isinstance(rules.get("$ref"), str) else []
-    return own + [found for part in rules.values() for found in _references(part)]
+def _references(rules: Mapping[str, Any]) -> list[str]:
+    found = (part.get("$ref") for part in _schemas(rules))
+    return [reference for reference in found if isinstance(reference, str)]
 
 
 def _short(words: str) -> str:

@@ -68,6 +68,7 @@ class OpenAIProvider:
         self._closed = False
         self._listing: tuple[Served, ...] | None = None
         self._refused: set[str] = set()  # parameters that the server refused by name in this run
+        self._refused_forms: set[str] = set()  # of response_format
 
     @property
     def name(self) -> str:
@@ -130,11 +131,13 @@ class OpenAIProvider:
     def _spares(self, name: str, request: Request) -> bool:
         """Whether it asks without a parameter that was refused, or with another in its place."""
         if name == RESPONSE_FORMAT:
-            name = refused_format(request.parameters, self._refused)
-        elif name not in _SUBSTITUTES or self._refused & {name, _SUBSTITUTES[name]}:
+            form = refused_format(request.parameters, self._refused_forms)
+            self._refused_forms |= {form} - {""}
+            return bool(form)
+        if name not in _SUBSTITUTES or self._refused & {name, _SUBSTITUTES[name]}:
             return False
-        self._refused |= {name} - {""}
-        return bool(name)
+        self._refused.add(name)
+        return True
 
     def _nearest(self, model: str, error: ChatreplError) -> str:
         """Name models that there are, if the error is that this one is not there."""
@@ -177,13 +180,11 @@ class OpenAIProvider:
             "stream_options": {"include_usage": True},
         }
         body: dict[str, Any] = {}
-        for parameter, value in parameters.items():
-            name = request.card.parameters.get(parameter, parameter)
-            if name in self._refused:
-                name = _SUBSTITUTES[name]
-            if name and value is not None:
-                body[name] = value
-        fit_format(body, self._refused)
+        for name, value in request.card.as_sent(parameters).items():
+            sent = _SUBSTITUTES[name] if name in self._refused else name
+            if sent:
+                body[sent] = value
+        fit_format(body, self._refused_forms)
         return body
 
     def _model(self, request: Request) -> str:

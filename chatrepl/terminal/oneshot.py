@@ -1,5 +1,6 @@
 """One answer, then exit: for pipes and scripts."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -172,10 +173,11 @@ def dry_run(
     if window.outgrown and chat.overflow == "summarize":
         screen.notice("The oldest exchanges would be condensed first; here they are left out.")
     counts = _window(chat, window)
+    parameters = chat.card.as_sent(chat.parameters)
     if as_json:
         messages = [message.as_openai() for message in window.messages]
         head: dict[str, Any] = {"model": chat.card.name, "provider": chat.provider.name}
-        head |= {"messages": messages, "parameters": dict(chat.parameters)}
+        head |= {"messages": messages, "parameters": parameters}
         print_json(head | counts)
         return 0
     about = chat.calibration.about
@@ -183,6 +185,9 @@ def dry_run(
     for message in window.messages:
         lines.append(f"{message.role}: {message.text.rstrip()}")
         lines += [f"[{described(image)}]" for image in message.images]
+    if parameters:
+        said = (f"{name}={json.dumps(p, ensure_ascii=False)}" for name, p in parameters.items())
+        lines.append(f"parameters: {' '.join(said)}")
     lines.append(
         f"{about}{counts['prompt_tokens']:,} tokens and up to {window.max_tokens:,} of reply, "
         f"in a window of {window.context_window:,}; nothing was sent to {chat.card.name}"

@@ -112,6 +112,10 @@ INNER = {"type": "object", "properties": {"c": {"type": "string"}}}
         ({"properties": {"a": {**INNER, "required": []}}}, False),
         ({}, False),  # any object will do
         ({"properties": {"a": {"enum": [{"type": "object"}]}}}, True),
+        *(({"properties": {name: INNER}}, True) for name in ("enum", "const", "default")),
+        ({"properties": {"examples": {"type": "object"}}}, False),
+        ({"properties": {"a": INNER}, "$defs": {"default": {"type": "object"}}}, False),
+        ({"properties": {"a": INNER}, "patternProperties": {"const": {"type": "object"}}}, False),
     ],
 )
 def test_a_files_schema_is_strict_as_far_as_it_does_not_say_otherwise(
@@ -123,6 +127,27 @@ def test_a_files_schema_is_strict_as_far_as_it_does_not_say_otherwise(
         if strict and isinstance(value, dict) and "properties" in value:
             assert value["additionalProperties"] is False
             assert value["required"] == list(value["properties"])
+
+
+@pytest.mark.parametrize("name", ["examples", "default", "const", "enum", "properties", "$ref"])
+def test_a_property_may_be_called_as_a_keyword_is(name: str) -> None:
+    told = rules(properties={name: INNER}).response_format["json_schema"]
+    assert told["strict"] is True
+    assert told["schema"]["properties"][name]["required"] == ["c"]
+
+
+@pytest.mark.parametrize("keyword", ["enum", "const", "default", "examples"])
+def test_data_is_left_as_it_is(keyword: str) -> None:
+    data = {"$ref": "http://127.0.0.1:9/x", **INNER}
+    value = [data] if keyword in {"enum", "examples"} else data
+    told = rules(properties={"a": {keyword: value}}).response_format["json_schema"]
+    assert told["schema"]["properties"]["a"] == {keyword: value}
+
+
+def test_what_is_told_is_a_copy() -> None:
+    schema = rules(properties={"a": INNER})
+    assert schema.response_format["json_schema"]["schema"] != schema.rules
+    assert schema.rules == {"type": "object", "properties": {"a": INNER}}
 
 
 @pytest.mark.parametrize(

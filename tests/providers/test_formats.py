@@ -163,3 +163,11 @@ def test_a_schema_at_fault_is_told_and_not_left_out(
     assert type(error) is RequestRefusedError
     assert "'oneOf'" in error.text
     assert len(server.requests) == 1
+
+
+def test_a_parameter_may_be_called_as_a_refused_form_is(
+    server: Loopback, provider: OpenAIProvider
+) -> None:
+    server.usual = takes("json_object", refusal=REFUSALS[0])
+    ask(provider, a_request(response_format=FORM, json_schema=1))
+    assert server.requests[-1].body["json_schema"] == 1

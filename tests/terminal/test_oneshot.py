@@ -10,7 +10,7 @@ from chatrepl.chat.schema import Schema, read_fields
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import StreamInterruptedError, UnfitReplyError
 from chatrepl.providers.scripted import Line, ScriptedProvider
-from chatrepl.terminal.oneshot import Form, answer, code_blocks
+from chatrepl.terminal.oneshot import Form, answer, code_blocks, dry_run
 from chatrepl.terminal.screen import Screen
 
 PERSON = read_fields("name:str,age:int")
@@ -151,3 +151,21 @@ def test_quiet_is_without_notices_but_not_without_errors(
     assert len(capsys.readouterr().err.splitlines()) == 2
     assert ask("Hi.", "reply", PERSON, quiet=True) == 9
     assert "schema" in capsys.readouterr().err
+
+
+def test_a_dry_run_shows_the_parameters_as_they_are_sent(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chat = Chat(ScriptedProvider(), card_for("o3"))
+    chat.ask_for({"temperature": 0.5, "seed": 3, "stop": None}, PERSON)
+    assert dry_run(chat, "Hi", Screen(), as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["parameters"] == {"seed": 3, "response_format": PERSON.response_format}
+    assert told["counted"] == "estimate"
+    assert told["prompt_tokens"] > 40, "the schema counts too"
+    dry_run(chat, "Hi", Screen(), as_json=False)
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith('parameters: seed=3 response_format={"type": "json_schema"')
+    chat.ask_for({"temperature": 0.5})
+    dry_run(chat, "Hi", Screen(), as_json=False)
+    assert "parameters" not in capsys.readouterr().out
