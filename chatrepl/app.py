@@ -4,6 +4,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from chatrepl.errors import ChatreplError
 from chatrepl.greeting import greeting
 from chatrepl.keeping import Keeping, with_model_of
 from chatrepl.offers import Offers, catalogue
-from chatrepl.parameters import changed, listed
+from chatrepl.parameters import changed, listed, parameter_of
 from chatrepl.paths import Paths
 from chatrepl.personas import Shelf
 from chatrepl.providers.endpoint import host_of
@@ -79,7 +80,7 @@ class App:
         """Resolve the settings and read the conversation; nothing is started yet."""
         keys = Keys(self.paths.kept_keys)
         self.sources = replace(self.sources, kept=tuple(keys.names))
-        log = self.screen.notice if self.verbose else None
+        log = self.screen.show if self.verbose else None  # --quiet is for notices
         closing = self._stack.callback
         self._connector = Connector(self.sources, self.paths, self.screen, keys, closing, log)
         database = Database(self.paths.sessions, self.screen.notice)
@@ -93,7 +94,7 @@ class App:
             self.sources = with_model_of(self.saved, self.sources)
         self.settings = self.sources.resolve()
         self.keeping.follow(self.settings, self.sources)
-        where = str(self.sources.file_path)
+        where = partial(self.sources.place, "styles")
         self.screen.theme.choose(self.settings.theme, self.settings.styles, where)
         self.conversation = self._begin(self.settings)
         self._schema = schema_of(self.settings, self.sources)
@@ -240,9 +241,13 @@ class App:
         """List the request's parameters: name, value or "", and where it was set."""
         return listed(self.settings)
 
+    def parameter_of(self, typed: str) -> str:
+        """Give the parameter that somebody means. Raises SettingsError for what is none."""
+        return parameter_of(typed, in_chat=True, known=self.settings.extra_body)
+
     def set_parameter(self, chat: Chat, name: str, text: str) -> None:
         """Set a parameter from now on; "default" takes that back. Raises SettingsError."""
-        typed = changed(self.sources.typed, name, text)
+        typed = changed(self.sources.typed, name, text, self.settings.extra_body)
         self._switch(chat, {}, replace(self.sources, typed=typed))
 
     def _switch(
@@ -252,14 +257,15 @@ class App:
         sources = sources or self.sources
         settings = sources.resolve(**changes)
         card = card_of(settings)
-        schema = schema_of(settings, sources)
+        before, now = _schema_from(self.settings), _schema_from(settings)
+        schema = chat.schema if before == now else schema_of(settings, sources)
         if _who(settings) != _who(self.settings):
             provider = self._connector.connect(settings)
-            before = chat.provider
+            former = chat.provider
             self._keep_scale()
             self.settings = settings
             chat.use(provider, card, self._scale())
-            before.close()
+            former.close()
         flags = msgspec.structs.replace(sources.flags, **changes)
         self.sources = replace(sources, flags=flags)
         self.settings = settings
@@ -310,6 +316,11 @@ class App:
             for message in (Message("user", example.user), Message("assistant", example.assistant))
         )
         return replace(conversation, examples=examples)
+
+
+def _schema_from(settings: Settings) -> tuple[object, ...]:
+    """Give what makes it necessary to read the schema again."""
+    return settings.schema, settings.origins.get("schema"), settings.persona
 
 
 def _who(settings: Settings) -> tuple[object, ...]:

@@ -44,7 +44,8 @@ PLACES = """
 Settings: config.toml in the platform's config directory, or --config, or CHATREPL_CONFIG.
 Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
   AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME,
-  ACCESSIBLE, NO_COLOR, FORCE_COLOR; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
+  ACCESSIBLE, NO_COLOR, FORCE_COLOR, COLORFGBG, VISUAL, EDITOR,
+  PAGER; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
 """
 
 COMMANDS_HELP = """
@@ -230,7 +231,9 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     ] = None,
     reasoning_effort: Annotated[
         str | None,
-        typer.Option("--reasoning-effort", metavar="HOW", help="minimal, low, medium, high …"),
+        typer.Option(
+            "--reasoning-effort", metavar="HOW", help="none, minimal, low, medium, high, xhigh."
+        ),
     ] = None,
     pairs: Annotated[
         list[str] | None,
@@ -284,7 +287,9 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     code: Annotated[
         bool, typer.Option("--code", help="Print only the code blocks of the reply.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notices, only errors.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="No notices; needs PROMPT or input.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
     ] = False,

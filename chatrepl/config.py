@@ -155,9 +155,9 @@ def parse_persona(text: str, source: str) -> Persona:
     return persona
 
 
-def check_choices(values: dict[str, Any], source: str) -> Choices:
-    """Check settings that were typed. Raises SettingsError, which names `source`."""
-    choices: Choices = _Check("", source).convert(values, Choices, ())
+def check_choices(values: dict[str, Any], source: str, hint: str) -> Choices:
+    """Check settings that were typed. Raises SettingsError, with `hint`, which names `source`."""
+    choices: Choices = _Check("", source, hint).convert(values, Choices, ())
     return choices
 
 
@@ -173,9 +173,10 @@ def _tables(text: str, source: str) -> dict[str, Any]:
 class _Check:
     """Checks the tables of one file, and names the line where one is wrong."""
 
-    def __init__(self, text: str, source: str) -> None:
+    def __init__(self, text: str, source: str, hint: str = "") -> None:
         self._text = text
         self._source = source
+        self._hint = hint
 
     def convert(self, value: object, shape: type[Table], at: tuple[str | int, ...]) -> Any:
         if not isinstance(value, dict):
@@ -194,6 +195,8 @@ class _Check:
                 raise self.error((*at, key), f"{_dotted((*at, key))}: Expected a finite number")
             elif key == "extra_body" and isinstance(part, dict):
                 self._extra(part, (*at, key))
+            elif key == "styles" and isinstance(part, dict):
+                self._styles(part, (*at, key))
         flat = {key: part for key, part in value.items() if key not in inner}
         try:
             return msgspec.structs.replace(msgspec.convert(flat, shape), **inner)
@@ -219,6 +222,19 @@ class _Check:
                 text = f"{_dotted(where)}: Expected what JSON can say (no date, no inf, no nan)"
                 raise self.error(where, text) from error
 
+    def _styles(self, styles: dict[str, Any], at: tuple[str | int, ...]) -> None:
+        """Check that each style is a text; what it says is the theme's to know."""
+        for name, style in styles.items():
+            where = (*at, name)
+            if isinstance(style, dict):
+                inner = _shown(f"{name}.{next(iter(style), 'NAME')}")
+                raise self.error(
+                    where, f'{_dotted(where)}: a name with a dot has quotes: "{inner}"'
+                )
+            if not isinstance(style, str):
+                got = _plain(type(style).__name__)
+                raise self.error(where, f"{_dotted(where)}: Expected text, got {got}")
+
     def _inner(self, key: str, value: object, at: tuple[str | int, ...]) -> Any:
         shape, container = _INNER[key]
         if container is Table:
@@ -232,9 +248,14 @@ class _Check:
         return [self.convert(part, shape, (*at, i)) for i, part in enumerate(value)]
 
     def error(self, at: tuple[str | int, ...], text: str) -> SettingsError:
-        line = _line_of(self._text, at)
-        where = f"{self._source}, line {line}" if line else self._source
-        return SettingsError(f"{where}: {text}", f"Every key is shown in {example_file()}")
+        hint = self._hint or f"Every key is shown in {example_file()}"
+        return SettingsError(f"{place(self._text, self._source, at)}: {text}", hint)
+
+
+def place(text: str, source: str, at: tuple[str | int, ...]) -> str:
+    """Name a file, and the line of its text on which a key stands if it stands there."""
+    line = _line_of(text, at)
+    return f"{source}, line {line}" if line else source
 
 
 def _line_of(text: str, at: tuple[str | int, ...]) -> int | None:
@@ -292,6 +313,9 @@ def _plain(words: str) -> str:
     """Say msgspec's words as a person would."""
     for theirs, ours in ((" | null", ""), (" | ", " or "), ("`", ""), ("enum value", "value")):
         words = words.replace(theirs, ours)
+    words = re.sub(r"Expected \w+ <= (\d+)(\.0)?", r"it may be \1 at most", words)
+    words = re.sub(r"Expected \w+ >= (-?\d+)(\.0)?", r"it must be \1 at least", words)
+    words = re.sub(r"Expected (str|array) of length >= 1", "it is empty", words)
     names = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
     names |= {"object": "a table", "array": "a list", "Object": "a table"}
     return re.sub(r"\b(str|int|float|bool|object|array|Object)\b", lambda m: names[m[0]], words)

@@ -5,6 +5,7 @@ Each value knows where it came from (`Settings.origins`). The config file is rea
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from chatrepl.config import (
     ThemeName,
     nearest,
     parse_config,
+    place,
 )
 from chatrepl.errors import SettingsError
 from chatrepl.paths import Paths, expanded
@@ -122,6 +124,14 @@ class Sources:
     def shelf(self) -> Shelf:
         """Every persona."""
         return Shelf(self.file.personas, self.file_path, self.folder)
+
+    def place(self, *key: str) -> str:
+        """Say where a key of the config file stands: the file, and the line if it can be found."""
+        text = ""
+        if self.file_path is not None:
+            with suppress(OSError, ValueError):
+                text = self.file_path.read_bytes().decode("utf-8-sig")
+        return place(text, str(self.file_path), key)
 
     @property
     def providers(self) -> dict[str, ProviderTable]:

@@ -114,3 +114,43 @@ def test_a_provider_that_is_closed_while_it_is_asked_offers_nothing(tmp_path: Pa
         if "_ask_offers" in thread.name:
             thread.join(10)  # an exception in it would fail this test
     assert [name for name, words in program.models() if "tokens" in words] == []
+
+
+def test_a_schema_is_read_again_only_when_another_is_meant(tmp_path: Path) -> None:
+    file = tmp_path / "s.json"
+    file.write_text('{"type": "object"}')
+    program = app(tmp_path, schema=str(file))
+    chat = opened(program)
+    file.unlink()
+    program.set_parameter(chat, "temperature", "1")
+    program.use_model(chat, "gpt-4-32k")
+    assert chat.schema is not None
+    with pytest.raises(SettingsError, match=r"s\.json"):
+        program.use_persona(chat, "silent")
+
+
+def test_many_fields_are_no_file_with_too_long_a_name(tmp_path: Path) -> None:
+    program = app(tmp_path, schema=",".join(f"field_{n}:str" for n in range(999)))
+    schema = opened(program).schema
+    assert schema is not None
+    assert len(schema.rules["properties"]) == 999
+
+
+@pytest.mark.parametrize(
+    ("styles", "words"),
+    [
+        ("prompt = 5", "line 3: styles.prompt: Expected text, got a whole number"),
+        (
+            'markdown.code = "bold"',
+            'styles.markdown: a name with a dot has quotes: "markdown.code"',
+        ),
+        ('promt = "bold"', "line 3: unknown style 'promt'"),
+        ('error = "x y"', "line 3: [styles] error = 'x y' is no style"),
+    ],
+)
+def test_a_wrong_style_is_told_with_its_line(tmp_path: Path, styles: str, words: str) -> None:
+    text = f'model = "gpt-4"\n[styles]\n{styles}\n'
+    (tmp_path / "personal.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        app(tmp_path, text)
+    assert words in caught.value.text

@@ -57,28 +57,59 @@ def test_max_tokens_is_set_as_the_others_but_stands_apart() -> None:
         ("top_p", ["'top_p'", "KEY=VALUE"]),
         ("=1", ["KEY=VALUE"]),
         ("a b=1", ["KEY=VALUE"]),
-        ("top_p=2", ["--set", "top_p", "1"]),
+        ("top_p=2", ["--set: top_p: it may be 1 at most"]),
         ("temperature=hot", ["temperature", "a number, got text"]),
         ("temperature=NaN", ["temperature", "finite"]),
         ("seed=1.5", ["seed", "whole number"]),
-        ("stop=[]", ["stop", "length >= 1"]),
-        ("stop=", ["stop", "length >= 1"]),
+        ("stop=[]", ["stop: it is empty"]),
+        ("stop=", ["stop: it is empty"]),
         ("stop=[1]", ["stop", "text, got a whole number"]),
         ("messages=[]", ["'messages' is chatrepl's own"]),
         ("stream=false", ["'stream'"]),
         ("x=Infinity", ["extra_body.x", "JSON"]),
-        ("max_tokens=0", ["max_tokens", ">= 1"]),
+        ("max_tokens=0", ["max_tokens: it must be 1 at least"]),
+        ("stop=[END", ["stop", "begins as JSON does, and is none", "in quotes"]),
+        ("a={b: 1}", ["a", "is none"]),
+        ("tempature=1", ["no parameter 'tempature'. Did you mean 'temperature'?", "--help"]),
+        ("model=x", ["'model' is a setting", "--model sets it."]),
+        ("context_window=9", ["'context_window' is a setting", "--context-window sets it"]),
+        ("models=[]", ["'models'. Did you mean 'model'? That is a setting", "extra_body in the"]),
+        ("theme=dark", ["theme in the config file sets it"]),
     ],
 )
 def test_a_bad_set_is_told_with_its_name(pair: str, words: list[str]) -> None:
     with pytest.raises(SettingsError) as caught:
         flags_of({}, [pair])
     assert [word for word in words if word not in f"{caught.value.text} {caught.value.hint}"] == []
+    assert "config.example.toml" not in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["Temperature", "TOP-P", "Seed", "max-tokens"])
+def test_the_case_of_a_known_name_does_not_matter(name: str) -> None:
+    flags = flags_of({}, [f"{name}=1"])
+    assert getattr(flags, name.lower().replace("-", "_")) == 1
+    assert flags.extra_body is None
+
+
+@pytest.mark.parametrize("name", ["top_k", "min_tokens", "reasoning_format", "n", "user", "X-y"])
+def test_another_name_is_sent_as_it_is(name: str) -> None:
+    assert flags_of({}, [f"{name}=1"]).extra_body == {name: 1}
+
+
+def test_the_same_in_both_ways_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="--seed and --set Seed are the same"):
+        flags_of({"seed": 3}, ["Seed=9"])
+
+
+def test_a_name_that_the_config_file_sends_can_be_set() -> None:
+    with pytest.raises(SettingsError, match="/set: there is no parameter 'models'"):
+        changed(Choices(), "models", "[]")
+    assert changed(Choices(), "models", "[]", ["models"]).extra_body == {"models": []}
 
 
 @pytest.mark.parametrize("given", [{"stop": [""]}, {"reasoning_effort": ""}])
 def test_an_option_that_says_nothing_is_told(given: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="length >= 1"):
+    with pytest.raises(SettingsError, match="it is empty"):
         flags_of(given)
 
 
@@ -141,13 +172,17 @@ def test_null_keeps_a_key_of_the_file_from_being_sent() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("temperature", "3", "/set: temperature: Expected a number <= 2.0"),
+        ("temperature", "3", "/set: temperature: it may be 2 at most"),
         ("temperature=1", "x", "'temperature=1' is no parameter"),
-        ("model", "gpt-4", "'model' is chatrepl's own"),
-        ("stop", "[]", "/set: stop"),
+        ("model", "gpt-4", "'model' is a setting, and no parameter of a request. /model NAME sets"),
+        ("messages", "x", "'messages' is chatrepl's own"),
+        ("temprature", "1", "Did you mean 'temperature'? /set lists them"),
+        ("user", "{", "/set: user: it begins as JSON does"),
+        ("stop", "[]", "/set: stop: it is empty"),
     ],
 )
 def test_a_bad_value_is_told_and_nothing_is_set(name: str, value: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         changed(Choices(), name, value)
-    assert words in caught.value.text
+    assert words in f"{caught.value.text} {caught.value.hint}"
+    assert "config.example.toml" not in caught.value.hint

@@ -435,7 +435,7 @@ def test_lines_are_counted_as_toml_counts_them(end: str, odd: str) -> None:
         ('\n[persona.p]\nsystem = "x"', 2, ["persona", "text", "table"]),
         ('max_tokens = "many"', 1, ["max_tokens", "whole number", "text"]),
         ("max_tokens = true", 1, ["max_tokens", "true or false"]),
-        ("\nmax_tokens = 0", 2, ["max_tokens", ">= 1"]),
+        ("\nmax_tokens = 0", 2, ["max_tokens: it must be 1 at least"]),
         ("context_window = 1.5", 1, ["context_window", "whole number"]),
         ("temperature = 2.1", 1, ["temperature", "2"]),
         ("temperature = nan", 1, ["temperature"]),

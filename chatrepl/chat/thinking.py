@@ -3,6 +3,10 @@
 Servers that know of it send them apart (`reasoning_content`, `reasoning`); one that does not
 (llama.cpp without --reasoning-format, Ollama without think) leaves the tags of DeepSeek-R1 and
 Qwen3 in the text.
+
+A template may put the opening tag into the prompt, so that a reply has only the closing one. Its
+thoughts are taken as text: while they come nothing tells them from a reply, which may speak of
+`</think>` too, and what is on the screen can't be taken back.
 """
 
 from collections.abc import Iterator

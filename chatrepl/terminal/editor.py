@@ -3,15 +3,13 @@
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from chatrepl.errors import SettingsError
 from chatrepl.posix import IS_POSIX
+from chatrepl.terminal.children import ctrl_c_passed_on
 
 _USUAL = ("editor", "nano", "vi", "notepad")
 _CHOOSE = "Set the variable VISUAL or EDITOR to the one you use."
@@ -31,7 +29,7 @@ def edit(text: str, suffix: str = ".md") -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as new:
             new.write(text)
         try:
-            with _ctrl_c_passed_on():
+            with ctrl_c_passed_on():
                 status = subprocess.call([*command, name])  # noqa: S603 - the user's own choice
         except OSError as error:
             said = f"The editor '{command[0]}' can't be run: {error.strerror}."
@@ -45,16 +43,6 @@ def edit(text: str, suffix: str = ".md") -> str:
         raise SettingsError(said, "Save it as UTF-8.") from error
     finally:
         file.unlink(missing_ok=True)
-
-
-@contextmanager
-def _ctrl_c_passed_on() -> Iterator[None]:
-    """Leave Ctrl-C to the editor: both would hear it, and what is written there would be lost."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)  # ignored, the editor would not hear it
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _command() -> list[str]:

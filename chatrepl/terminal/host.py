@@ -100,6 +100,9 @@ class Host(Protocol):
     def parameters(self) -> Iterable[tuple[str, str, str]]:
         """List the request's parameters: name, value or "", and where it was set."""
 
+    def parameter_of(self, typed: str) -> str:
+        """Give the parameter that somebody means."""
+
     def set_parameter(self, chat: Chat, name: str, text: str) -> None:
         """Set a parameter from now on; "default" takes that back."""
 

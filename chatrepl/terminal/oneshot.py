@@ -14,6 +14,7 @@ from chatrepl.chat.trimming import Window, check_images, too_full
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, UnfitReplyError
 from chatrepl.terminal.attachments import announce, described, tokens_of
+from chatrepl.terminal.code import code_blocks
 from chatrepl.terminal.outcomes import Notable, Outcome, ending, in_words, show_turn
 from chatrepl.terminal.replies import PlainReply, reply_on
 from chatrepl.terminal.sanitize import clean
@@ -107,7 +108,7 @@ def _print_code(reply: str, schema: Schema | None, screen: Screen) -> str:
 
     JSON that was asked for is code without a block, too. Raises UnfitReplyError.
     """
-    blocks = code_blocks(reply)
+    blocks = [f"{block.code}\n" for block in code_blocks(reply)]
     if not blocks and schema is not None and not schema.fault(reply):
         blocks = [f"{reply.strip()}\n"]
     if not blocks:
@@ -118,18 +119,6 @@ def _print_code(reply: str, schema: Schema | None, screen: Screen) -> str:
     text = "\n".join(blocks)
     print(clean(text) if screen.on_terminal else text, end="")
     return text
-
-
-def code_blocks(text: str) -> list[str]:
-    """Give what stands in the fenced code blocks of a reply, each ended by a line end.
-
-    >>> code_blocks("Run:\\n```sh\\nls\\n```\\nor\\n- ~~~\\n  pwd\\n  ~~~")
-    ['ls\\n', 'pwd\\n']
-    """
-    from markdown_it import MarkdownIt  # noqa: PLC0415 - only here
-
-    tokens = MarkdownIt().parse(f"{text}\n")  # of a fence that nobody closes, too
-    return [token.content for token in tokens if token.type == "fence"]
 
 
 def _turn(chat: Chat, prompt: str | None, attachments: tuple[Attachment, ...]) -> Iterator[Event]:

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 
 from chatrepl.errors import SettingsError
+from chatrepl.terminal.children import ctrl_c_passed_on
 from chatrepl.terminal.screen import Screen
 
 _NOT_RUN = {126, 127}
@@ -33,8 +33,7 @@ def page(text: str, screen: Screen) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN: that is inherited
-    try:
+    with ctrl_c_passed_on():
         done = subprocess.run(  # noqa: S602 - the user's own command line, as they wrote it
             command,
             shell=True,
@@ -42,7 +41,5 @@ def page(text: str, screen: Screen) -> None:
             env={"LESS": "-R", **os.environ},  # PAGER=less would show the colours as codes
             check=False,
         )
-    finally:
-        signal.signal(signal.SIGINT, before)
     if done.returncode in _NOT_RUN:
         raise SettingsError(f"The pager can't be run: {command}", "The variable PAGER names it.")

@@ -1,5 +1,6 @@
 """/set: the parameters of the requests."""
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,15 @@ HELP = {
     "stop": "where a reply ends: a text, or a JSON list of texts",
     "reasoning_effort": "how long a reasoning model thinks",
 }
+_JOINED = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.DOTALL)  # as --set has it
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 """What the API's reference knows of; not every model takes each, and servers may know others."""
 
 
 def set_(repl: "Repl", argument: str) -> None:
     """List the parameters, show one, or set one."""
-    words = argument.split(None, 1)
+    joined = _JOINED.fullmatch(argument)
+    words = list(joined.groups()) if joined else argument.split(None, 1)
     if len(words) == 2:
         repl.host.set_parameter(repl.chat, *words)
     rows = list(repl.host.parameters())
@@ -33,7 +36,8 @@ def set_(repl: "Repl", argument: str) -> None:
         repl.screen.notice('any other NAME goes into extra_body; /set NAME "" takes a value back')
         return
     found = {name: _said(value, origin) for name, value, origin in rows}
-    repl.screen.notice(f"{words[0]}: {found.get(words[0], _said('', ''))}")
+    name = repl.host.parameter_of(words[0])
+    repl.screen.notice(f"{name}: {found.get(name, _said('', ''))}")
 
 
 def _said(value: str, origin: str) -> str:

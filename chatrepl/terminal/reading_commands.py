@@ -3,11 +3,11 @@
 import os
 import sys
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from chatrepl.errors import SettingsError
 from chatrepl.terminal import clipboard
+from chatrepl.terminal.code import CodeBlock, code_blocks
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.theme import Choice
 
@@ -20,25 +20,6 @@ THEMES = {
     "light": "for a light background",
     "plain": "no colours",
 }
-
-
-class CodeBlock(NamedTuple):
-    """A code block of a reply, less the end of its last line: pasted, it does not run yet."""
-
-    language: str
-    code: str
-
-
-@lru_cache(maxsize=1)
-def code_blocks(text: str) -> tuple[CodeBlock, ...]:
-    """Give the code blocks of a text in their order, those in lists and quotes too."""
-    from chatrepl.terminal.blocks import new_parser  # noqa: PLC0415 - imports the parser
-
-    return tuple(
-        CodeBlock(token.info.partition(" ")[0], token.content.removesuffix("\n"))
-        for token in new_parser().parse(text)
-        if token.type in {"fence", "code_block"}
-    )
 
 
 def copy(repl: "Repl", argument: str) -> None:

@@ -58,8 +58,11 @@ class Screen:
 
     def notice(self, line: str) -> None:
         """Say a dim line, above what is being drawn."""
-        if self.quiet:
-            return
+        if not self.quiet:
+            self.show(line)
+
+    def show(self, line: str) -> None:
+        """Say a dim line as a notice is said, though it be quiet."""
         above = self.above
         if above is not None:
             above(line)

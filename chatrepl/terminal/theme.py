@@ -3,7 +3,7 @@
 rich itself is not imported here, for the first prompt needs these styles too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from chatrepl.errors import SettingsError
@@ -135,15 +135,18 @@ class Theme:
         return f"auto ({self.column}, as the terminal's background)"
 
     def choose(
-        self, choice: Choice, own: Mapping[str, str] | None = None, source: str = ""
+        self,
+        choice: Choice,
+        own: Mapping[str, str] | None = None,
+        place: Callable[[str], str] = str,
     ) -> None:
-        """Do as the user wants: a column, and styles of their own from the file `source`.
+        """Do as the user wants: a column, and styles of their own; `place` says where one stands.
 
         Without `own` those stay as they are. Raises SettingsError for a name that the table does
         not have and for a style that is none.
         """
         if own is not None:
-            _check(own, source)
+            _check(own, place)
             self._own = own
         self._choice = choice
         self.styles = self._resolve()
@@ -162,7 +165,7 @@ class Theme:
         return chosen | dict(self._own)
 
 
-def _check(own: Mapping[str, str], source: str) -> None:
+def _check(own: Mapping[str, str], place: Callable[[str], str]) -> None:
     if not own:
         return
     import difflib  # noqa: PLC0415 - few have styles of their own
@@ -174,13 +177,13 @@ def _check(own: Mapping[str, str], source: str) -> None:
         if name not in STYLES:
             near = difflib.get_close_matches(name, STYLES, 1)
             meant = f" Did you mean '{near[0]}'?" if near else ""
-            text = f"{source}: unknown style '{name}' in [styles].{meant}"
-            raise SettingsError(text, f"Known: {', '.join(STYLES)}.")
+            text = f"{place(name)}: unknown style '{name}' in [styles].{meant}"
+            raise SettingsError(text, "" if near else f"Known: {', '.join(STYLES)}.")
         try:
             Style.parse(style)
         except StyleSyntaxError as error:
             raise SettingsError(
-                f"{source}: [styles] {name} = '{style}' is no style: {error}",
+                f"{place(name)}: [styles] {name} = '{style}' is no style: {error}",
                 "A style is like: bold, dim italic, bright_red, #5f87ff, black on yellow.",
             ) from error
 

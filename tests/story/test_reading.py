@@ -208,4 +208,7 @@ def test_styles_of_the_users_own_hold_and_a_wrong_one_is_told(home: Path, server
     config.write_text('[styles]\npromt = "green"\n')
     done = run("--config", str(config), "Hello", home=home)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "unknown style 'promt' in [styles]. Did you mean 'prompt'?" in done.stderr
+    assert (
+        f"{config}, line 2: unknown style 'promt' in [styles]. Did you mean 'prompt'?"
+        in done.stderr
+    )

@@ -40,6 +40,10 @@ def body_of(said: str) -> dict[str, object]:
     return body
 
 
+def test_quiet_is_for_notices_and_not_for_requests(home: Path, server: Loopback) -> None:
+    assert "→ POST" in seen(home, server, "-q", "Hi")
+
+
 def test_a_request_and_its_status_are_shown(home: Path, server: Loopback) -> None:
     # A model that nobody knows: the server is asked what it knows.
     flags = ["--base-url", server.base_url, "-m", "what-1", "--verbose", "Hi"]

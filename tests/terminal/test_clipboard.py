@@ -14,8 +14,8 @@ from chatrepl.terminal.clipboard import (
     is_remote,
     osc52,
 )
+from chatrepl.terminal.code import CodeBlock, code_blocks
 from chatrepl.terminal.pager import pager
-from chatrepl.terminal.reading_commands import CodeBlock, code_blocks
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_ssh_is_seen_in_the_environment(name: str) -> None:
     [
         ("```py title=x\na\n\nb\n```\n\n~~~\nc\n~~~\n", [("py", "a\n\nb"), ("", "c")]),
         ("1. x\n   ```sh\n   ls\n   ```\n\n> ```\n> d\n> ```\n", [("sh", "ls"), ("", "d")]),
-        ("Text:\n\n    indented\n\nand `inline`", [("", "indented")]),
+        ("Text:\n\n    indented\n\nand `inline`", []),
         ("```js\nnever closed", [("js", "never closed")]),
         ("```\n```", [("", "")]),
         ("none", []),

@@ -10,7 +10,7 @@ from chatrepl.chat.schema import Schema, read_fields
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import StreamInterruptedError, UnfitReplyError
 from chatrepl.providers.scripted import Line, ScriptedProvider
-from chatrepl.terminal.oneshot import Form, answer, code_blocks, dry_run
+from chatrepl.terminal.oneshot import Form, answer, dry_run
 from chatrepl.terminal.screen import Screen
 
 PERSON = read_fields("name:str,age:int")
@@ -44,6 +44,7 @@ def fenced(code: str, language: str = "sh") -> str:
         ("~~~\ntwo\n\nlines  \n~~~", "two\n\nlines  \n"),
         ("````md\n```sh\nls\n```\n````", "```sh\nls\n```\n"),
         ("```sh\nnobody closes it", "nobody closes it\n"),
+        ("```\n```", "\n"),
         (fenced("printf '\x1b[31m'"), "printf '\x1b[31m'\n"),
     ],
 )
@@ -75,10 +76,6 @@ def test_of_a_reply_that_was_cut_off_no_code_is_printed(
     with pytest.raises(StreamInterruptedError):
         ask([TextDelta(fenced("rm -r tmp")), StreamInterruptedError("cut")], "code")
     assert capsys.readouterr().out == ""
-
-
-def test_an_empty_block_is_one() -> None:
-    assert code_blocks("```\n```") == [""]
 
 
 @pytest.mark.parametrize("form", ["reply", "json"])
