@@ -213,7 +213,8 @@ class Calibration:
             share = min(share, math.floor(raw * most))
         is_extra = share > raw * most + 4 * _FRAME or (not self._measured and raw < _SHORT)
         if share > raw and is_extra:
-            self._frame, share = share - raw, raw  # words that the server adds by itself
+            fair = min(share, round(raw * max(1.0, self.scale.mean)))
+            self._frame, share = share - fair, fair  # words that the server adds by itself
         elif share >= raw * least and raw >= _SHORT and not any(m.images for m in new):
             self.scale.learn(share, raw)
             self.taught = True
