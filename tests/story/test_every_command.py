@@ -54,6 +54,13 @@ TYPED: dict[str, list[tuple[str, str]]] = {
 """Lines for each command, each with words of its answer; a talk of one exchange goes before."""
 
 
+CHANGING = {
+    *("retry", "edit", "undo", "redo", "branch", "new", "clear", "fork", "resume"),
+    *("pin", "unpin", "drop"),
+}
+"""Commands that leave another conversation than they found."""
+
+
 def words(terminal: Terminal) -> str:
     """What has been on the screen, however the lines were broken."""
     return " ".join(terminal.scrollback.split())
@@ -83,12 +90,13 @@ def test_every_command(home: Path, server: Loopback, columns: int) -> None:
     for command in COMMANDS:
         assert command.name in {"quit"} or TYPED[command.name], f"/{command.name} is not typed"
     with talk(home, server, columns=columns, lines=30, env={"PAGER": "cat"}) as terminal:
+        is_new = False
         for name, lines in TYPED.items():
-            if not lines:
-                continue
-            terminal.say("/new")
-            terminal.wait_for_prompt()
-            begin(terminal)
+            if not is_new or name in CHANGING:
+                terminal.say("/new")
+                terminal.wait_for_prompt()
+                begin(terminal)
+            is_new = name not in CHANGING
             for line, answer in lines:
                 answered(terminal, line, answer)
             assert "unforeseen" not in words(terminal), name

@@ -16,7 +16,7 @@ def test_a_real_server_is_never_sent_too_much_nor_much_too_little(
 ) -> None:
     model = EmbeddedModel(model_file, tmp_path, tmp_path / "log", 768)
     with closing(EmbeddedProvider(model, timeout=120)) as provider:
-        outcome = talk(embedded_chat(provider, 768, max_tokens=24), messages(10))
+        outcome = talk(embedded_chat(provider, 768, max_tokens=24), messages(11))
     assert outcome.errors == []
     assert len(outcome.uses) >= 3, "the talk has outgrown the window"
     assert max(outcome.uses) <= 1
