@@ -200,6 +200,10 @@ class Terminal:
     def wait_for_end(self, timeout: float = 20) -> int:
         """Read until the program has ended, and give its exit status."""
         self.wait_until(lambda: not self.process.isalive(), "the end", timeout)
+        before = -1
+        while len(self.raw) > before:  # what it wrote last may not have been read
+            before = len(self.raw)
+            self.read(0.02)
         self.process.close()
         status = self.process.exitstatus
         return status if status is not None else -(self.process.signalstatus or 0)
