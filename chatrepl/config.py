@@ -4,7 +4,6 @@ import difflib
 import json
 import math
 import re
-import tomllib
 import typing
 from collections.abc import Iterable
 from pathlib import Path
@@ -162,6 +161,8 @@ def check_choices(values: dict[str, Any], source: str, hint: str) -> Choices:
 
 
 def _tables(text: str, source: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - most starts have no file to read
+
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number beyond numbers
@@ -260,6 +261,8 @@ def place(text: str, source: str, at: tuple[str | int, ...]) -> str:
 
 def _line_of(text: str, at: tuple[str | int, ...]) -> int | None:
     """Find the line on which a key stands: the first that must be there for it to appear."""
+    import tomllib  # noqa: PLC0415 - see `_tables`
+
     lines = text.replace("\r\n", "\n").split("\n")
     start = None
     for count in range(len(lines) + 1):

@@ -6,7 +6,6 @@ before the built-in one. A file is read when its persona is asked for, and each 
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -179,7 +178,9 @@ class Shelf:
         file = self._kept(name)
         if file is not None:
             return _read(file)
-        import tomli_w  # noqa: PLC0415 - rarely needed
+        import tomllib  # noqa: PLC0415 - rarely needed
+
+        import tomli_w  # noqa: PLC0415
 
         whole = self.whole(name)
         pretty = tomli_w.dumps(whole, multiline_strings=True)
