@@ -62,6 +62,11 @@ def read_command(line: str) -> tuple[str, str] | None:
     return (found[1] or "").lower(), line[found.end() :].strip()
 
 
+def as_message(line: str) -> str:
+    """Give what a line says that is no command: // is a / there."""
+    return line[1:] if line.startswith("//") else line
+
+
 def as_line(text: str) -> str:
     """Give the line that says a text, even if it begins as a command does.
 

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from chatrepl.posix import Modes, has_come, keyboard_modes, set_keyboard_modes, silent
 
+PASTE, PASTED = "\x1b[200~", "\x1b[201~"
+"""What a terminal sends around a text that is pasted."""
+
 
 class Keyboard:
     """The terminal's keyboard, held from the first prompt to the last.
@@ -80,6 +83,6 @@ def as_text(keys: str) -> str:
     >>> as_text("one\r\x1b[200~two\r\nthree\x1b[201~")
     'one\ntwo\nthree'
     """
-    for mark in ("\x1b[200~", "\x1b[201~"):
+    for mark in (PASTE, PASTED):
         keys = keys.replace(mark, "")
     return keys.replace("\r\n", "\n").replace("\r", "\n")

@@ -85,7 +85,7 @@ def _complete(event: KeyPressEvent) -> None:
     elif common := get_common_complete_suffix(buffer.document, found):
         buffer.insert_text(common)
     elif found:
-        buffer.start_completion(select_first=False)
+        buffer.start_completion()
 
 
 def _bind_folds(keys: KeyBindings, folds: Folds) -> None:

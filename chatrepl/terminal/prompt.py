@@ -30,7 +30,7 @@ from prompt_toolkit.utils import is_dumb_terminal
 from chatrepl.terminal.background import Background, style_of
 from chatrepl.terminal.completion import CommandCompleter, Completable, begins_offer
 from chatrepl.terminal.folds import Folds, ShowWords
-from chatrepl.terminal.keyboard import Keyboard
+from chatrepl.terminal.keyboard import PASTE, PASTED, Keyboard
 from chatrepl.terminal.keys import Aside, Submit, bindings, shown_mode
 from chatrepl.terminal.theme import Theme
 
@@ -94,9 +94,6 @@ def letting_keys_through() -> Iterator[None]:
                 sys.setswitchinterval(usual)
 
 
-_PASTE, _PASTED = "\x1b[200~", "\x1b[201~"
-"""What a terminal sends around a text that is pasted."""
-
 _ESCAPE = 0.05
 """Seconds after which Esc is that key, and not the beginning of another one's code."""
 
@@ -110,7 +107,7 @@ class Stopped(Exception):  # noqa: N818 - no error
 
 
 def _as_sent(key: KeyPress) -> str:
-    return f"{_PASTE}{key.data}{_PASTED}" if key.key == Keys.BracketedPaste else key.data
+    return f"{PASTE}{key.data}{PASTED}" if key.key == Keys.BracketedPaste else key.data
 
 
 def _as_keys(sent: str) -> list[KeyPress]:
@@ -274,7 +271,7 @@ class Prompt:
         Ctrl-C and EOFError for Ctrl-D on an empty line.
         """
         if self.is_stopped:
-            raise Stopped(default)
+            raise Stopped(self.folds.whole(default))
         app = self._session.app
         app.erase_when_done = False
         self._background.ask(self._session.output)

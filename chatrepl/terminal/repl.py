@@ -20,6 +20,7 @@ from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.attachments import compose, outlined, waiting
 from chatrepl.terminal.commands import (
     as_line,
+    as_message,
     completables,
     read_command,
     run_command,
@@ -176,10 +177,13 @@ class Repl:
 
     def _size(self, text: str) -> str:
         """Say how much a text is, in tokens if they can be counted at once."""
+        tokens = self._tokens(text)
+        return f"{tokens} tokens" if tokens else f"{len(text):,} characters"
+
+    def _tokens(self, text: str) -> str:
+        """Count the tokens of a text; "" where that would take loading something."""
         counter = self._chat.counter if self._chat is not None else None
-        if counter is None or not counter.loaded:
-            return f"{len(text):,} characters"
-        return f"{counter.about}{counter.text(text):,} tokens"
+        return f"{counter.about}{counter.text(text):,}" if counter and counter.loaded else ""
 
     def retry(self) -> None:
         """Ask the last user message again."""
@@ -328,9 +332,7 @@ class Repl:
         return outcome.ask_again
 
     def _say_thoughts(self, thinking: Thinking) -> str:
-        counter = self.chat.counter
-        count = f"{counter.about}{counter.text(thinking.text):,}" if counter.loaded else ""
-        return thinking.summary(count, "/thoughts shows it")
+        return thinking.summary(self._tokens(thinking.text), "/thoughts shows it")
 
     def _do(self, line: str) -> None:
         self._went_from, self._went_back_to = None, ""
@@ -338,8 +340,7 @@ class Repl:
         if command is not None:
             run_command(self, *command)
             return
-        text = line[1:] if line.startswith("//") else line
-        said = compose(self, text)
+        said = compose(self, as_message(line))
         try:
             self.turn(lambda: self.chat.say(said.content, said.attachments), said, line)
         finally:
@@ -382,8 +383,7 @@ class Repl:
         chat = self._chat
         if chat is None:
             return f" {shortened(self.host.model, width - 1)}"
-        command = read_command(line)
-        line = "" if command else line.removeprefix("/") if line.startswith("//") else line
+        line = "" if read_command(line) else as_message(line)
         reading = self._gauge.read(chat, line, self.attached) if chat.counter.loaded else None
         window, unsaved = chat.card.context_window, chat.recorder.unsaved
         return toolbar(chat.card.name, reading, window, width, unsaved=unsaved)

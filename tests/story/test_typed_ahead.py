@@ -1,6 +1,8 @@
 """What is typed while a reply streams: it waits, and is sent only if all went well."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.story.test_streaming import pieces, said
@@ -20,12 +22,19 @@ def lines_at_the_end(terminal: Terminal, *lines: str) -> None:
     )
 
 
-def test_an_enter_in_it_sends_it_after_the_reply(home: Path, server: Loopback) -> None:
+@contextmanager
+def replying(home: Path, server: Loopback) -> Iterator[tuple[Terminal, threading.Event]]:
+    """A talk in which a reply has begun, and ends once the event is set."""
     go_on = threading.Event()
     server.then(pieces("First ", go_on, "reply."))
     with talk(home, server) as terminal:
         terminal.say("one")
         terminal.wait_for("First")
+        yield terminal, go_on
+
+
+def test_an_enter_in_it_sends_it_after_the_reply(home: Path, server: Loopback) -> None:
+    with replying(home, server) as (terminal, go_on):
         terminal.type("two\rthree\rfo")
         terminal.paste("ur\nfive")
         terminal.read(0.3)
@@ -38,10 +47,7 @@ def test_an_enter_in_it_sends_it_after_the_reply(home: Path, server: Loopback) -
 
 
 def test_after_a_reply_that_was_stopped_it_waits(home: Path, server: Loopback) -> None:
-    server.then(pieces("First ", threading.Event(), "never"))
-    with talk(home, server) as terminal:
-        terminal.say("one")
-        terminal.wait_for("First")
+    with replying(home, server) as (terminal, _):
         terminal.type("tow\x7f\x7fwo\rthree\r")
         terminal.read(0.3)
         terminal.key("ctrl-c")
@@ -65,11 +71,7 @@ def test_after_an_error_it_stands_below_the_line_that_comes_back(
 
 
 def test_a_tab_in_it_completes(home: Path, server: Loopback) -> None:
-    go_on = threading.Event()
-    server.then(pieces("First ", go_on, "reply."))
-    with talk(home, server) as terminal:
-        terminal.say("one")
-        terminal.wait_for("First")
+    with replying(home, server) as (terminal, go_on):
         terminal.type("/toke\t\r")
         terminal.read(0.2)
         go_on.set()
