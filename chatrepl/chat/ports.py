@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from chatrepl.chat.catalogue import ModelCard, Served
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.costs import Completion
 from chatrepl.chat.events import Event
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
-from chatrepl.chat.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,6 @@ class Provider(Protocol):
         """Let go of connections and processes."""
 
 
-Purpose = Literal["reply", "summary"]
-"""What a completion was asked for."""
-
-
 class Recorder(Protocol):
     """Who keeps what is said, while it is being said. Nothing that goes wrong is raised."""
 
@@ -76,7 +72,7 @@ class Recorder(Protocol):
     def text(self, delta: str) -> None:
         """Note a piece of the reply."""
 
-    def spent(self, purpose: Purpose, usage: Usage) -> None:
+    def spent(self, completion: Completion) -> None:
         """Note what a completion used."""
 
     def end(
@@ -104,7 +100,7 @@ class NoRecorder:
     def text(self, delta: str) -> None:
         """Keep nothing."""
 
-    def spent(self, purpose: Purpose, usage: Usage) -> None:
+    def spent(self, completion: Completion) -> None:
         """Keep nothing."""
 
     def end(

@@ -10,6 +10,7 @@ from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.condensing import for_summary, plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
+from chatrepl.chat.costs import Completion
 from chatrepl.chat.events import (
     Assumed,
     Condensed,
@@ -278,12 +279,12 @@ class Chat(Measured):
     def _spend_on_note(self, usage: Usage) -> None:
         """Add up what the server reports of a summary."""
         self.usage += usage
-        self.recorder.spent("summary", usage)
+        self.recorder.spent(Completion("summary", usage))
 
     def _count(self, usage: Usage, extra: Extra) -> None:
         """Add up what the server reports of a reply, and learn from it how it counts."""
         self.usage += usage
-        self.recorder.spent("reply", usage)
+        self.recorder.spent(Completion("reply", usage))
         if self.sent is not None and usage.prompt_tokens:
             self.learn(self.sent, usage.prompt_tokens, extra)
 

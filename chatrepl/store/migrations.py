@@ -117,6 +117,47 @@ MIGRATIONS = (
         UNIQUE (message, position)
     ) STRICT;
     """,
+    """
+    -- What completions cost, which stays when a session is deleted: a bill does too. `cost` is in
+    -- units of 1/10^12 US dollar, in which a price per million tokens of up to six decimals is
+    -- exact, and NULL where the price is not known; `priced_by` says who told it. `estimated` is 1
+    -- where the server told no tokens and they are our own count. `exchange` is NULL of a deleted
+    -- session, and of one that was not saved.
+    CREATE TABLE priced (
+        id INTEGER PRIMARY KEY,
+        exchange INTEGER REFERENCES exchange (id) ON DELETE SET NULL,
+        ended TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        persona TEXT NOT NULL DEFAULT '',
+        prompt_tokens INTEGER NOT NULL,
+        completion_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        estimated INTEGER NOT NULL DEFAULT 0,
+        cost INTEGER,
+        priced_by TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    INSERT INTO priced (id, exchange, ended, purpose, provider, model, prompt_tokens,
+                        completion_tokens, cached_tokens, reasoning_tokens)
+        SELECT id, exchange, ended, purpose, provider, model, prompt_tokens,
+               completion_tokens, cached_tokens, reasoning_tokens FROM completion;
+    DROP TABLE completion;
+    ALTER TABLE priced RENAME TO completion;
+    CREATE INDEX completion_by_exchange ON completion (exchange);
+    CREATE INDEX completion_by_time ON completion (ended);
+
+    -- What requests that are under way may cost at most, so that programs that run at the same
+    -- time share a budget: `cost` as above. Each is removed when its completion is written.
+    CREATE TABLE reservation (
+        id INTEGER PRIMARY KEY,
+        made TEXT NOT NULL,
+        session TEXT NOT NULL DEFAULT '',
+        tokens INTEGER NOT NULL,
+        cost INTEGER
+    ) STRICT;
+    """,
 )
 
 

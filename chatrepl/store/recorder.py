@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.costs import Completion
 from chatrepl.chat.exchanges import Exchange
-from chatrepl.chat.ports import Purpose
 from chatrepl.chat.sessions import Saved, title_of
-from chatrepl.chat.usage import Usage
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
 from chatrepl.store.journal import Journal
@@ -41,8 +40,8 @@ class SessionRecorder:
     Whatever the database does, the chat goes on: `say` is told once that it is not saved, and
     once that it is again. What could not be written is written as soon as it can be. `session` is
     the id, None before there is one; `title` None until there is one; `unsaved` says that
-    something could not be written, `base_url` where the model is. `shown` gives what is seen
-    of a text, of which a title is made.
+    something could not be written, `base_url` where the model is, `persona` which one is taken.
+    `shown` gives what is seen of a text, of which a title is made.
     """
 
     def __init__(
@@ -55,6 +54,7 @@ class SessionRecorder:
         self.session: str | None = None
         self.title = title
         self.base_url = ""
+        self.persona = ""
         self._database = database
         self._say = say
         self._shown = shown
@@ -62,7 +62,7 @@ class SessionRecorder:
         self._rows: dict[int, int] = {}  # of exchanges, by their ids in the tree
         self._new: list[int] = []  # of these, what this transaction has added
         self._talk = Conversation()
-        self._spent: list[tuple[Purpose, Usage]] = []
+        self._spent: list[Completion] = []
         self._ends: list[_End] = []  # not written yet
         self._vain: tuple[int, int] | None = None  # a place, and what was asked there in vain
         self._kept: dict[str, object] = {}  # what is written of where the talk stands
@@ -89,9 +89,9 @@ class SessionRecorder:
         """Take a piece of the reply: it is written within a second, by another thread."""
         self._journal.add(delta)
 
-    def spent(self, purpose: Purpose, usage: Usage) -> None:
+    def spent(self, completion: Completion) -> None:
         """Take what a completion used."""
-        self._spent.append((purpose, usage))
+        self._spent.append(completion)
 
     def end(
         self,
@@ -272,8 +272,8 @@ class SessionRecorder:
         exchange = end.talk.exchanges[-1]
         row = self._rows[exchange.id]
         self._write_time(connection, exchange)
-        for purpose, usage in end.spent:
-            write_completion(connection, row, exchange, purpose, usage)
+        for completion in end.spent:
+            write_completion(connection, row, exchange, completion, self.persona)
         if end.answered and exchange.reply is not None:
             if not may_become(connection, row, exchange.reply.content):
                 # Another program has gone on with the same reply: that one stays as it is.
@@ -318,7 +318,7 @@ class _End:
 
     talk: Conversation
     answered: bool
-    spent: list[tuple[Purpose, Usage]]
+    spent: list[Completion]
 
 
 def _state(talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> dict[str, object]:

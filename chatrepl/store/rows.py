@@ -2,17 +2,22 @@
 
 import sqlite3
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.costs import Completion
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
-from chatrepl.chat.ports import Purpose
 from chatrepl.chat.usage import Usage
 from chatrepl.store.attachments import write_attachments
 
+COST_UNITS = 10**12
+"""How many of the database's units of cost a US dollar has."""
+
+_NO_BILL = 10**5 * COST_UNITS  # of one completion; a server may say anything
 Encodable = TypeVar("Encodable", str, str | None)
 
 
@@ -117,14 +122,36 @@ def write_exchange(
 
 
 def write_completion(
-    connection: sqlite3.Connection, row: int, exchange: Exchange, purpose: Purpose, usage: Usage
+    connection: sqlite3.Connection,
+    row: int | None,
+    exchange: Exchange,
+    completion: Completion,
+    persona: str,
 ) -> None:
     """Write what a completion used, for an exchange or for a summary before it."""
     connection.execute(
-        "INSERT INTO completion (exchange, ended, purpose, provider, model, prompt_tokens, "
-        "completion_tokens, cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (row, stamp(), purpose, exchange.provider, exchange.model, *_counts(usage)),
+        "INSERT INTO completion (exchange, ended, purpose, provider, model, persona, "
+        "prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, estimated, cost, "
+        "priced_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row,
+            stamp(),
+            completion.purpose,
+            exchange.provider,
+            exchange.model,
+            persona,
+            *_counts(completion.usage),
+            completion.estimated,
+            _units(completion.cost),
+            completion.priced_by,
+        ),
     )
+
+
+def _units(cost: Decimal | None) -> int | None:
+    """Give a cost as the database has it; one that is no bill is not known."""
+    units = None if cost is None else int((cost * COST_UNITS).to_integral_value())
+    return None if units is None or not 0 <= units < _NO_BILL else units
 
 
 def may_become(connection: sqlite3.Connection, row: int, reply: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from chatrepl.chat.catalogue import ModelCard, Served, card_for
 from chatrepl.chat.conversation import Conversation, Note
+from chatrepl.chat.costs import Completion
 from chatrepl.chat.events import (
     Assumed,
     Condensed,
@@ -950,8 +951,8 @@ class Notes:
     def text(self, delta: str) -> None:
         self.notes.append(("text", delta))
 
-    def spent(self, purpose: str, usage: Usage) -> None:
-        self.notes.append(("spent", purpose, usage))
+    def spent(self, completion: Completion) -> None:
+        self.notes.append(("spent", completion.purpose, completion.usage))
 
     def end(
         self,
