@@ -32,6 +32,7 @@ from chatrepl.offers import Offers, catalogue
 from chatrepl.parameters import changed, listed, parameter_of
 from chatrepl.paths import Paths
 from chatrepl.personas import Shelf
+from chatrepl.pricing import pricing_of
 from chatrepl.providers.endpoint import host_of
 from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.reading import read_image
@@ -166,10 +167,14 @@ class App:
             reply_limit=self.settings.max_tokens,
             overflow=self.settings.overflow,
             scale=self._scale(),
+            pricing=pricing_of(self.settings),
         )
         self._chat.ask_for(self.settings.parameters, self._schema)
-        tree = self.saved.tree if self.saved else None
-        self._chat.begin(self.conversation, self.keeping.recorder(self.saved), tree)
+        recorder = self.keeping.recorder(self.saved)
+        if self.saved:
+            self._chat.begin(self.conversation, recorder, self.saved.tree, self.saved.spending())
+        else:
+            self._chat.begin(self.conversation, recorder)
         return self._chat
 
     def use_model(self, chat: Chat, name: str) -> None:
@@ -265,6 +270,7 @@ class App:
             self._keep_scale()
             self.settings = settings
             chat.use(provider, card, self._scale())
+            chat.pricing = pricing_of(settings)
             former.close()
         flags = msgspec.structs.replace(sources.flags, **changes)
         self.sources = replace(sources, flags=flags)

@@ -81,7 +81,7 @@ class Keeping:
     def open(self, chat: Chat, name: str) -> Saved:
         """Go on with a saved session instead; the model stays. Raises ChatreplError."""
         saved = self.find(name)
-        chat.begin(saved.conversation, self.recorder(saved), saved.tree)
+        chat.begin(saved.conversation, self.recorder(saved), saved.tree, saved.spending())
         return saved
 
     def begin(self, chat: Chat) -> None:

@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from chatrepl.chat.catalogue import ModelCard, known_prices
+from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.ports import Provider
+from chatrepl.chat.prices import list_prices
 from chatrepl.connecting import card_named, model_name
 from chatrepl.errors import ChatreplError
+from chatrepl.pricing import seller_of
 from chatrepl.providers import smollm2
 from chatrepl.settings import Settings
 
@@ -47,9 +49,9 @@ def catalogue(settings: Settings, provider: Provider, text: str = "") -> list[Mo
 
     Raises ChatreplError.
     """
-    now = datetime.now(UTC)
+    now, seller = datetime.now(UTC), seller_of(settings)
     return [
-        replace(card, prices=card.prices or known_prices(card.name, now))
+        replace(card, prices=card.prices or list_prices(card.name, seller, now))
         for card in sorted(_cards(settings, provider), key=lambda card: card.name)
         if text.lower() in card.name.lower()
     ]

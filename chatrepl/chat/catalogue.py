@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from chatrepl.chat.images import takes_images
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from genai_prices.types import ModelInfo
 
 DEFAULT_MODEL = "gpt-6-luna"
@@ -83,8 +81,8 @@ class ModelCard:
     assumed; `ask_server` says that the server may know better. `encoding` is the user's choice of
     tiktoken encoding, or None for what tiktoken says of the model. `parameters` maps our parameter
     names to the server's; an empty name means that the parameter is not sent. Prices are per
-    million tokens in US dollars, as the user set them or the server told. `takes_images` is False
-    only where it is known that the model sees none.
+    million tokens in US dollars, as the user set them or the server told, which `priced_by` says:
+    "config" or "server". `takes_images` is False only where it is known that the model sees none.
     """
 
     name: str
@@ -95,6 +93,7 @@ class ModelCard:
     encoding: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, str] = field(default_factory=dict)
+    priced_by: str = ""
     takes_images: bool = True
 
     @property
@@ -125,6 +124,7 @@ class ModelCard:
             window_known=(window is not None and not served.assumed) or self.window_known,
             max_output=self.max_output or served.max_output,
             prices=self.prices or served.prices,
+            priced_by=self.priced_by or ("server" if served.prices else ""),
         )
 
 
@@ -171,6 +171,7 @@ def card_for(  # noqa: PLR0913 - one keyword for each thing that a user can say 
         encoding=encoding,
         parameters={**names, **(parameters or {})},
         prices=prices or {},
+        priced_by="config" if prices else "",
         takes_images=takes_images(_base(own_name)),
     )
 
@@ -190,24 +191,6 @@ def known_window(model: str, maker: str | None = None) -> int | None:
         return _CORRECTED_WINDOWS[base]
     info = _info(base, maker)
     return info.context_window if info else None
-
-
-def known_prices(model: str, when: "datetime") -> dict[str, str]:
-    """Give a model's prices at a time: "prompt", "cached" and "completion", where known.
-
-    In US dollars per million tokens. Of prices that rise with the size of the prompt, the first.
-    """
-    info = _info(_base(model))
-    if info is None:
-        return {}
-    prices = info.get_prices(when)
-    keys = {"prompt": "input_mtok", "cached": "cache_read_mtok", "completion": "output_mtok"}
-    found = {name: getattr(prices, key, None) for name, key in keys.items()}
-    return {
-        name: str(getattr(price, "base", price))
-        for name, price in found.items()
-        if price is not None
-    }
 
 
 def _info(model: str, maker: str | None = None) -> "ModelInfo | None":

@@ -3,7 +3,7 @@
 The alternative to leaving them out: what was agreed on stays known, at the price of a call.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.extras import formless
 from chatrepl.chat.messages import Message
 from chatrepl.chat.trimming import Window, fit, fixed_cost
-from chatrepl.chat.usage import Usage
 from chatrepl.errors import BadReplyError, ContentFilterError
 
 _SYSTEM = (
@@ -93,23 +92,19 @@ def plan(window: Window, calibration: Calibration, *, thinks: bool = False) -> P
     )
 
 
-def read_note(
-    stream: Iterator[Event], spend: Callable[[Usage], None]
-) -> Generator[Event, None, str]:
+def read_note(stream: Iterator[Event]) -> Generator[Event, None, str]:
     """Read what the model writes, to its end; give on what is to be said of the call.
 
-    `spend` is told what it used. Raises ChatreplError, also for a note of nothing.
+    Raises ChatreplError, also for a note of nothing.
     """
     pieces: list[str] = []
     for event in stream:
         match event:
             case TextDelta(text):
                 pieces.append(text)
-            case UsageReport(usage):
-                spend(usage)
             case Finished("content_filter"):
                 raise ContentFilterError("The server's content filter cut the summary off.")
-            case Finished() | ReasoningDelta():
+            case Finished() | ReasoningDelta() | UsageReport():
                 pass
             case _:
                 yield event

@@ -1,6 +1,7 @@
 """Who answers, and how much of a conversation fits there."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 from chatrepl.chat.calibration import Calibration, Scale
@@ -11,6 +12,7 @@ from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider
 from chatrepl.chat.tokens import TokenCounter
 from chatrepl.chat.trimming import Window, fit
+from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
     ChatreplError,
     ConnectionFailedError,
@@ -117,6 +119,21 @@ class Measured:
                 self.calibration.observe_extra(sent.messages, prompt_tokens, extra)
             else:
                 self.calibration.observe(sent.messages, prompt_tokens, refused=refused)
+
+    def estimate(self, messages: Sequence[Message], said: str) -> Usage:
+        """Give what a call has used by our own count, for the server told nothing.
+
+        Nothing is loaded for that, and nobody waits who has pressed Ctrl-C: until something has
+        had to be counted, four bytes are taken for a token.
+        """
+        if not self.counter.loaded:
+            size = sum(message.size for message in messages)
+            return Usage(-(-size // 4), -(-len(said.encode(errors="replace")) // 4))
+        with self.measuring:
+            completion = self.counter.text(said)
+            if not self.calibration.exact:
+                completion = round(completion * self.calibration.scale.mean)
+            return Usage(self.calibration.request(messages), completion)
 
     def learn_taken(self, window: Window) -> None:
         """Note that the server has taken as much, where nothing else is known of its window."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.costs import Completion, Spending
 from chatrepl.chat.tree import Tree
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Saved:
     """A whole session: `conversation` is its current branch, `tree` has them all.
 
     `unsent` is a last message that never got a reply, or empty, `unsent_files` what was attached
-    to it, and `unsent_id` its exchange.
+    to it, and `unsent_id` its exchange. `spent` is what its completions used, oldest first.
     """
 
     session: Session
@@ -53,6 +54,11 @@ class Saved:
     unsent: str = ""
     unsent_id: int = 0
     unsent_files: tuple[Attachment, ...] = ()
+    spent: tuple[Completion, ...] = ()
+
+    def spending(self) -> Spending:
+        """Give what it has used so far, to be gone on with."""
+        return Spending(list(self.spent))
 
 
 def title_of(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.condensing import for_summary, plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
-from chatrepl.chat.costs import Completion
+from chatrepl.chat.costs import Completion, NoPricing, Pricing, Purpose, Spending
 from chatrepl.chat.events import (
     Assumed,
     Condensed,
@@ -45,6 +46,7 @@ from chatrepl.errors import (
 Overflow = Literal["trim", "ask", "summarize"]
 """What to do when the conversation outgrows the window."""
 
+_OF_A_REPLY = (TextDelta, ReasoningDelta, UsageReport, Finished)
 _REFITS = 3
 _REST = 4  # turns without a summary after one that could not be made
 _GO_ON = Message(
@@ -86,9 +88,9 @@ class _Turn:
 class Chat(Measured):
     """A conversation with a model, which measures it.
 
-    `usage` sums what the server reported in this chat; `sent` is what was sent last. `thoughts`
-    are those before the last reply, as far as they came; nobody keeps them. `parameters` are sent
-    with each request; `schema`, if any, is what a reply is to hold to.
+    `spending` is what its session has used, `pricing` who knows what that costs; `sent` is what
+    was sent last. `thoughts` are those before the last reply, as far as they came; nobody keeps
+    them. `parameters` are sent with each request; `schema`, if any, is what a reply is to hold to.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -101,10 +103,11 @@ class Chat(Measured):
         overflow: Overflow = "trim",
         scale: Scale | None = None,
         recorder: Recorder | None = None,
+        pricing: Pricing | None = None,
     ) -> None:
         super().__init__(provider, card, scale, reply_limit)
         self.begin(conversation or Conversation(), recorder)
-        self.usage = Usage()
+        self.pricing: Pricing = pricing or NoPricing()
         self.ask_for({})
         self.overflow: Overflow = overflow
         self._warned = False
@@ -117,10 +120,20 @@ class Chat(Measured):
         self.schema = schema
         self.send_beside(extra_of(self.parameters))
 
+    @property
+    def usage(self) -> Usage:
+        """What the session has used, by the server's count and where it told none by ours."""
+        return self.spending.total.usage
+
     def begin(
-        self, conversation: Conversation, recorder: Recorder | None, tree: Tree | None = None
+        self,
+        conversation: Conversation,
+        recorder: Recorder | None,
+        tree: Tree | None = None,
+        spending: Spending | None = None,
     ) -> None:
-        """Take up a session: a path through its tree, and who keeps it."""
+        """Take up a session: a path through its tree, who keeps it, and what it has used."""
+        self.spending = spending or Spending()
         self.tree = tree or Tree()
         self.conversation = conversation if tree else self.tree.adopt(conversation)
         self.recorder = recorder or NoRecorder()
@@ -180,13 +193,14 @@ class Chat(Measured):
         try:
             self.recorder.begin(talk)
             draft, window = yield from self._make_room(draft, window)
-            for event in self._ask(window, turn):
-                turn.take(event)
-                if isinstance(event, UsageReport):
-                    self._count(event.usage, turn.extra)
-                elif isinstance(event, TextDelta):
-                    self.recorder.text(event.text)
-                yield event
+            with closing(self._ask(window, turn)) as events:
+                for event in events:
+                    turn.take(event)
+                    if isinstance(event, UsageReport):
+                        self._learn(event.usage, turn.extra)
+                    elif isinstance(event, TextDelta):
+                        self.recorder.text(event.text)
+                    yield event
         finally:
             before = [self.thoughts] if goes_on and self.thoughts else []
             self.thoughts = "\n\n".join([*before, "".join(turn.thoughts)]).rstrip()
@@ -266,7 +280,8 @@ class Chat(Measured):
         asked = planned.request
         parameters = for_summary(self.parameters)
         request = Request(self.card, asked.messages, asked.max_tokens, parameters)
-        note = planned.note((yield from read_note(self._stream(request), self._spend_on_note)))
+        with closing(self._call(request, "summary")) as events:
+            note = planned.note((yield from read_note(events)))
         with self.measuring:
             tokens = self.calibration.cost(note.message)
             about = self.calibration.about
@@ -276,22 +291,41 @@ class Chat(Measured):
         yield Condensed(planned.exchanges, planned.tokens, tokens, not about)
         return note
 
-    def _spend_on_note(self, usage: Usage) -> None:
-        """Add up what the server reports of a summary."""
-        self.usage += usage
-        self.recorder.spent(Completion("summary", usage))
-
-    def _count(self, usage: Usage, extra: Extra) -> None:
-        """Add up what the server reports of a reply, and learn from it how it counts."""
-        self.usage += usage
-        self.recorder.spent(Completion("reply", usage))
+    def _learn(self, usage: Usage, extra: Extra) -> None:
+        """Learn from what the server reports of a reply how it counts."""
         if self.sent is not None and usage.prompt_tokens:
             self.learn(self.sent, usage.prompt_tokens, extra)
 
-    def _stream(self, request: Request) -> Iterator[Event]:
-        return thoughts_apart(self.provider.stream(request))
+    def _call(self, request: Request, purpose: Purpose) -> Generator[Event]:
+        """Call the model, and note what that cost, however it ends."""
+        usage, said, began = Usage(), list[str](), False
+        try:
+            for event in thoughts_apart(self.provider.stream(request)):
+                match event:
+                    case TextDelta(text) | ReasoningDelta(text):
+                        said.append(text)
+                    case UsageReport(reported):
+                        usage = reported
+                if not began and isinstance(event, _OF_A_REPLY):
+                    began = True
+                    self.pricing.prepare()
+                yield event
+        finally:
+            if began:
+                self._spend(purpose, usage, request, "".join(said))
 
-    def _ask(self, window: Window, turn: _Turn) -> Iterator[Event]:
+    def _spend(self, purpose: Purpose, usage: Usage, request: Request, said: str) -> None:
+        """Add up what a call used; of one that was cut off, and the like, that is our count."""
+        estimated = not (usage.prompt_tokens or usage.completion_tokens)
+        if estimated:
+            usage = self.estimate(request.messages, said)
+        cost, priced_by = self.pricing.price(request.card, usage)
+        who = request.card.name, self.provider.name
+        completion = Completion(purpose, usage, cost, priced_by, estimated, *who)
+        self.spending.add(completion)
+        self.recorder.spent(completion)
+
+    def _ask(self, window: Window, turn: _Turn) -> Generator[Event]:
         """Send the window; trim further and send again where the server says it is too much."""
         limit: int | None = None
         for refits_left in reversed(range(_REFITS + 1)):
@@ -300,9 +334,10 @@ class Chat(Measured):
             request = Request(self.card, window.messages, window.max_tokens, turn.parameters)
             began = False
             try:
-                for event in self._stream(request):
-                    began = began or isinstance(event, TextDelta)
-                    yield event
+                with closing(self._call(request, "reply")) as events:
+                    for event in events:
+                        began = began or isinstance(event, TextDelta)
+                        yield event
             except ContextOverflowError as overflow:
                 if began or refits_left == 0:
                     raise

@@ -137,8 +137,8 @@ def write_completion(
             row,
             stamp(),
             completion.purpose,
-            exchange.provider,
-            exchange.model,
+            completion.provider or exchange.provider,
+            completion.model or exchange.model,
             persona,
             *_counts(completion.usage),
             completion.estimated,
@@ -174,7 +174,7 @@ def _counts(usage: Usage) -> tuple[int, ...]:
         usage.cached_tokens,
         usage.reasoning_tokens,
     )
-    return tuple(min(count, 2**63 - 1) for count in counts)  # a server may say anything
+    return tuple(max(0, min(count, 2**63 - 1)) for count in counts)  # a server may say anything
 
 
 def write_usage(connection: sqlite3.Connection, row: int, usage: Usage | None) -> None:

@@ -16,6 +16,7 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import SettingsError
 from chatrepl.store.attachments import read_attachments
+from chatrepl.store.completions import read_completions
 from chatrepl.store.database import Database
 from chatrepl.store.rows import (
     Marks,
@@ -104,6 +105,7 @@ class Sessions:
                 "SELECT head, opening, marks FROM session WHERE id = ?", (name,)
             ).fetchone()
             exchanges, parents = _exchanges(connection, name)
+            spent = read_completions(connection, name)
         tree, unsent = _grow(exchanges, parents, head or 0)
         last = head if head in tree.exchanges else parents.get(head, 0)
         last = last if last in tree.exchanges else 0
@@ -113,7 +115,8 @@ class Sessions:
         talk = tree.follow(talk, last)
         unsent_id = 0 if unsent is None else head
         text, files = (unsent.content, unsent.attachments) if unsent else ("", ())
-        return Saved(_session(row), _noted(talk, plain.note), tree, text, unsent_id, files)
+        talk = _noted(talk, plain.note)
+        return Saved(_session(row), talk, tree, text, unsent_id, files, spent)
 
     def rename(self, name: str, title: str) -> None:
         """Give a session another title."""

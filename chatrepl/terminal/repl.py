@@ -275,7 +275,7 @@ class Repl:
             match choice:
                 case "n":
                     chat = self.chat
-                    before = chat.conversation, chat.recorder, chat.tree
+                    before = chat.conversation, chat.recorder, chat.tree, chat.spending
                     self.host.keeping.begin(chat)
                     try:
                         self._ask(lambda: chat.say(prompt.content, prompt.attachments), line)

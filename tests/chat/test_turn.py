@@ -559,7 +559,9 @@ def test_the_oldest_are_condensed_into_a_note_that_is_sent_in_their_place() -> N
     assert provider.requests[0].messages[1:-1] == condensed
     assert provider.requests[1].messages == (SYSTEM, note.message, *kept, user("Hi"))
     assert chat.conversation.messages == (*talk(8).messages, user("Hi"), assistant("Fine"))
-    assert chat.usage == Usage(200, 6)
+    spent = [(each.purpose, each.estimated) for each in chat.spending.completions]
+    assert spent == [("summary", False), ("reply", True)]
+    assert chat.spending.completions[0].usage == Usage(200, 6)
 
 
 def test_a_note_is_used_until_it_is_not_enough_and_then_condensed_with_the_rest() -> None:
@@ -1015,7 +1017,7 @@ def test_the_recorder_hears_nothing_of_a_prompt_that_does_not_fit() -> None:
 def test_the_recorder_is_told_once_of_a_turn_that_is_sent_twice() -> None:
     chat, notes = recorded([refusal(900, 800)], "Fine", conversation=talk(20))
     list(chat.say("Hi"))
-    assert [note[0] for note in notes.notes] == ["begin", "text", "end"]
+    assert [note[0] for note in notes.notes] == ["begin", "text", "spent", "end"]
 
 
 def test_an_error_that_is_no_overflow_is_not_sent_again() -> None:
@@ -1170,7 +1172,7 @@ def test_the_recorder_is_told_of_the_exchange_that_goes_on() -> None:
     chat, notes = recorded(cut, "tence.")
     list(chat.say("Hi"))
     list(chat.go_on())
-    assert notes.notes[3:] == [
+    assert [note for note in notes.notes[4:] if note[0] != "spent"] == [
         ("begin", assistant("Half a sen"), 1),
         ("text", "tence."),
         ("end", (assistant("Half a sentence."), "stop", None)),
