@@ -41,12 +41,13 @@ class Keeping:
         self._notice = notice
         self._closing = closing
         self._saves = False
-        self._base_url = ""
+        self._base_url = self._persona = ""
 
     def follow(self, settings: Settings, sources: Sources) -> None:
         """Keep by these settings from now on: whether at all, and where the model is."""
         self._saves = settings.save
         self._base_url = _base_url(settings, sources)
+        self._persona = settings.persona or ""
 
     def find(self, name: str) -> Saved:
         """Read the session that a person means; "" is the last one. Raises ChatreplError."""
@@ -67,16 +68,16 @@ class Keeping:
         if not self._saves:
             return NoRecorder()
         recorder = SessionRecorder(self._database, self._notice, title, clean)
-        recorder.base_url = self._base_url
+        recorder.base_url, recorder.persona = self._base_url, self._persona
         if saved is not None:
             recorder.go_on(saved)
         self._closing(recorder.close)
         return recorder
 
     def moved(self, chat: Chat) -> None:
-        """Let a chat's session know where the model is by now."""
+        """Let a chat's session know where the model is by now, and which persona is taken."""
         if isinstance(chat.recorder, SessionRecorder):
-            chat.recorder.base_url = self._base_url
+            chat.recorder.base_url, chat.recorder.persona = self._base_url, self._persona
 
     def open(self, chat: Chat, name: str) -> Saved:
         """Go on with a saved session instead; the model stays. Raises ChatreplError."""

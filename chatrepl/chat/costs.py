@@ -146,6 +146,15 @@ def billable(cost: Decimal) -> Decimal | None:
     return units if units.is_finite() and 0 <= units < _NO_BILL else None
 
 
+def in_full(cost: Decimal | None) -> str | None:
+    """Write an amount in US dollars for a program to read; None stays None.
+
+    >>> in_full(Decimal("0.000096000000")), in_full(Decimal(0))
+    ('0.000096', '0')
+    """
+    return None if cost is None else f"{cost.normalize():f}"
+
+
 def dollars(cost: Decimal) -> str:
     """Write an amount in US dollars: to the cent, below a dollar to three digits that count.
 

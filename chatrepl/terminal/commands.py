@@ -260,7 +260,8 @@ COMMANDS = (
         reading_commands.theme,
         reading_commands.theme_names,
     ),
-    Command("tokens", "", "show what the conversation costs", window_commands.tokens),
+    Command("tokens", "", "show how many tokens the conversation has", window_commands.tokens),
+    Command("usage", "", "show what was used so far and what it cost", window_commands.usage),
     Command(
         "context",
         "[N|ALL]",

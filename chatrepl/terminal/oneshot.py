@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from chatrepl.chat.attachments import Attachment
+from chatrepl.chat.costs import in_full, total
 from chatrepl.chat.events import Assumed, Event
 from chatrepl.chat.messages import Message
 from chatrepl.chat.schema import Schema, fault_of_last
@@ -76,7 +77,7 @@ def answer(  # noqa: PLR0913 - what is said, and how it is shown
     What is attached is said before it leaves. What came of a reply is shown even if it was cut
     off; but of code, which may be run at once, only the whole is printed. Raises ChatreplError.
     """
-    outcome = Outcome()
+    outcome, before = Outcome(), len(chat.spending.completions)
     announce(chat, attachments, screen.notice)
     say_thoughts = Thinking.summary if screen.on_terminal and form == "reply" else None
     reply = reply_on(screen, plain=plain) if form == "reply" else NoReply(screen)
@@ -86,10 +87,10 @@ def answer(  # noqa: PLR0913 - what is said, and how it is shown
         show_turn(events, reply, outcome, say=say, say_thoughts=say_thoughts)
     except (ChatreplError, KeyboardInterrupt):
         if form == "json" and outcome.text:
-            print_json(_result(chat, outcome))
+            print_json(_result(chat, outcome, before))
         raise
     if form == "json":
-        print_json(_result(chat, outcome))
+        print_json(_result(chat, outcome, before))
     status, words = ending(outcome, chat.max_tokens)
     if words:
         screen.notice(words)
@@ -208,8 +209,10 @@ def _window(chat: Chat, window: Window) -> dict[str, Any]:
     }
 
 
-def _result(chat: Chat, outcome: Outcome) -> dict[str, Any]:
-    usage = outcome.usage
+def _result(chat: Chat, outcome: Outcome, before: int) -> dict[str, Any]:
+    """Give what is printed; `before` is how many completions the session had before this turn."""
+    usage, spent = outcome.usage, chat.spending.completions[before:]
+    together = total(spent)
     assert chat.sent is not None
     return {
         "reply": outcome.text,
@@ -218,6 +221,9 @@ def _result(chat: Chat, outcome: Outcome) -> dict[str, Any]:
         "model": outcome.model or chat.card.name,
         "provider": chat.provider.name,
         "usage": usage and usage.as_openai(),
+        "cost": in_full(together.known_cost),
+        "cost_estimated": together.estimated > 0,
+        "priced_by": ", ".join(dict.fromkeys(each.priced_by for each in spent)) or None,
         "window": _window(chat, chat.sent),
         "session": chat.recorder.session,
         **({"schema_fault": chat.schema.fault(outcome.text) or None} if chat.schema else {}),

@@ -386,4 +386,6 @@ class Repl:
         line = "" if read_command(line) else as_message(line)
         reading = self._gauge.read(chat, line, self.attached) if chat.counter.loaded else None
         window, unsaved = chat.card.context_window, chat.recorder.unsaved
-        return toolbar(chat.card.name, reading, window, width, unsaved=unsaved)
+        spent = chat.spending.total
+        cost = spent.in_words if spent.cost else ""
+        return toolbar(chat.card.name, reading, window, width, unsaved=unsaved, cost=cost)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.costs import in_full, total
 from chatrepl.chat.sessions import Hit, Saved, Session
 from chatrepl.terminal.attachments import outlined
 from chatrepl.terminal.sanitize import clean
@@ -172,7 +173,8 @@ def talk_as_dict(saved: Saved) -> dict[str, Any]:
     messages = _messages(saved.conversation)
     if saved.unsent:
         messages.append({"role": "user", "content": saved.unsent})
-    return as_dict(saved.session) | {"messages": messages}
+    cost = in_full(total(saved.spent).known_cost)
+    return as_dict(saved.session) | {"cost": cost, "messages": messages}
 
 
 def _messages(talk: Conversation) -> list[dict[str, Any]]:

@@ -5,15 +5,25 @@ from prompt_toolkit.utils import get_cwidth
 from chatrepl.terminal.gauge import Reading
 
 
-def toolbar(
-    model: str, reading: Reading | None, window: int, width: int, *, unsaved: bool = False
+def toolbar(  # noqa: PLR0913 - what it shows
+    model: str,
+    reading: Reading | None,
+    window: int,
+    width: int,
+    *,
+    unsaved: bool = False,
+    cost: str = "",
 ) -> str:
     """Give the toolbar's text, never wider than the screen; `reading` is None while unknown.
+
+    What the session has cost is the first to go where there is no room.
 
     >>> toolbar("gpt-4", Reading(1204, "", 0.0, True), 8192, 80)
     ' gpt-4 · 1,204 of 8,192 tokens'
     >>> toolbar("gpt-4", Reading(1204, "", 0.25, True), 8192, 80)
     ' gpt-4 · 1,204 of 8,192 tokens · 25 % left out'
+    >>> toolbar("gpt-4", Reading(1204, "", 0.0, True), 8192, 80, cost="$0.0123")
+    ' gpt-4 · 1,204 of 8,192 tokens · $0.0123'
     >>> toolbar("a-model-with-a-long-name", Reading(1204, "≈", 0.0, True), 131072, 30)
     ' a-model-wit… · ≈1,204/131,072'
     """
@@ -21,6 +31,8 @@ def toolbar(
     count = f"{reading.about}{reading.tokens:,}" if reading else "…"
     said = _said(reading) + (" · unsaved" if unsaved else "")
     forms = [f"{count} of {window:,} tokens{said}", f"{count}/{window:,}{said}"]
+    if cost:
+        forms = [*(f"{form} · {cost}" for form in forms), *forms]
     if said:
         forms.append(f"{count}/{window:,}")
     for form in forms:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tokens(repl: "Repl", _: str) -> None:
-    """Show what the conversation costs."""
+    """Show how many tokens the conversation has."""
     from chatrepl.terminal.tables import show_pairs  # noqa: PLC0415 - imports rich
 
     chat = repl.chat
@@ -40,11 +40,24 @@ def tokens(repl: "Repl", _: str) -> None:
         error = 100 * (expected - counted) / counted
         words = f"≈{expected:,} expected, {counted:,} by the server's count ({error:+.1f} %)"
         rows.append(("last prompt", words))
-    usage = chat.usage
-    if usage.total_tokens:
-        used = f"{usage.prompt_tokens:,} prompt + {usage.completion_tokens:,} completion tokens"
-        rows.append(("used so far", f"{used}, by the server's count"))
     show_pairs(rows, repl.screen)
+
+
+def usage(repl: "Repl", _: str) -> None:
+    """Show what the session has used and cost."""
+    from chatrepl.terminal import spending  # noqa: PLC0415
+    from chatrepl.terminal.tables import show_lines  # noqa: PLC0415 - both import rich
+
+    screen, spent = repl.screen, repl.chat.spending
+    if not spent.completions:
+        screen.notice("nothing has been used yet")
+        return
+    if screen.accessible:
+        show_lines(spending.in_sentences(spent), screen)
+    else:
+        screen.out.print(spending.table(spent, screen.out.width))
+    for line in spending.remarks(spent):
+        screen.notice(line)
 
 
 def _how_estimated(calibration: "Calibration") -> str:

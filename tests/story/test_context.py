@@ -307,6 +307,6 @@ def test_tokens_shows_how_far_off_the_estimate_was(home: Path, server: Loopback)
 def test_of_a_model_that_is_counted_exactly_no_error_is_shown(home: Path, brief: Loopback) -> None:
     with talk(home, brief) as terminal:
         hear(terminal, "one", 1)
-        command(terminal, "/tokens", "used so far")
+        command(terminal, "/tokens", "for the reply")
         assert "≈" not in terminal.scrollback
         assert "expected" not in terminal.scrollback

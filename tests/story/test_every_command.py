@@ -38,6 +38,7 @@ TYPED: dict[str, list[tuple[str, str]]] = {
     "export": [("/export ~/talk.md", "written to ~/talk.md")],
     "file": [("/file ~/none.txt", "There is no file ~/none.txt"), ("/file", "is attached; /file")],
     "tokens": [("/tokens", "tokens in 2 messages")],
+    "usage": [("/usage", "total")],
     "context": [("/context", "tokens"), ("/context 1", "1 user, ")],
     "pin": [("/pin 1", "pinned: messages 1 and 2")],
     "unpin": [("/pin 1", "pinned: messages 1 and 2"), ("/unpin 1", "unpinned: messages 1 and 2")],

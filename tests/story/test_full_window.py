@@ -249,10 +249,15 @@ def test_the_oldest_exchanges_become_a_note(home: Path, answering: Server) -> No
         table = terminal.screen
         command(terminal, "/context note", NOTE)
         assert MARK in words_of(terminal)
-        command(terminal, "/tokens", "used so far")
+        command(terminal, "/usage", "total")
         turn = num_tokens_from_messages(answering.turns[0].body["messages"])
-        # The summary's and the turn's.
-        assert f"{700 + turn:,} prompt + {12 + 4} completion tokens" in terminal.screen
+        shown = dict(
+            re.findall(r"^(summary|reply 1|total) +([\d,]+ +0 +\d+)", terminal.screen, re.M)
+        )
+        counts = {name: count.split() for name, count in shown.items()}
+        assert counts["summary"] == ["700", "0", "12"]
+        assert counts["reply 1"] == [f"{turn:,}", "0", "4"]
+        assert counts["total"] == [f"{700 + turn:,}", "0", "16"]
         command(terminal, "/context 2", "2 user, 67 tokens")
         say_and_hear(terminal, "Go on.", "Noted 2.")
         assert terminal.scrollback.count("condensed ") == 1

@@ -92,7 +92,7 @@ def test_a_key_is_documented_in_the_readme(key: str) -> None:
 
 def test_the_issues_commands_are_there() -> None:
     first = "help system persona set model clear tokens retry undo quit"
-    window = "context pin unpin drop overflow"
+    window = "context pin unpin drop overflow usage"
     sessions = "sessions resume search title new fork edit branch redo continue export"
     prompt = "vi file"
     reading = "copy raw open thoughts theme"
