@@ -8,6 +8,8 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +110,16 @@ def test_json_prints_one_object_with_the_documented_keys(home: Path, server: Loo
         "finish_reason": "stop",
         "model": "loop-1",
         "provider": "openai",
-        "usage": {"prompt_tokens": 21, "completion_tokens": 4, "total_tokens": 25},
+        "usage": {
+            "prompt_tokens": 21,
+            "completion_tokens": 4,
+            "total_tokens": 25,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+        "cost": "0.00087",  # $30 and $60 for a million tokens, as OpenAI has always sold gpt-4
+        "cost_estimated": False,
+        "priced_by": f"genai-prices {metadata.version('genai-prices')}",
         "window": {
             "prompt_tokens": num_tokens_from_messages([{"role": "user", "content": "Hi"}]),
             "counted": "exact",
@@ -125,6 +136,8 @@ def test_json_has_what_came_of_a_reply_that_broke_off(home: Path, server: Loopba
     assert_refused(done, 8)
     result = json.loads(done.stdout)
     assert (result["reply"], result["finish_reason"], result["usage"]) == ("Half a", None, None)
+    assert result["cost_estimated"]
+    assert Decimal(result["cost"]) > 0
 
 
 # --dry-run.

@@ -52,7 +52,8 @@ def table(spending: Spending, width: int) -> RenderableType:
     """Give the table, at most `width` columns wide; a narrow one leaves out parts of the counts."""
     names = ["prompt", "cached", "reply", "reasoning", "cost"]
     counts = [0, 1, 2, 3, 4] if width >= _ROOMY else [0, 2, 4]
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="faint", pad_edge=False)
+    gap = 2 if width >= _ROOMY else 1
+    grid = Table(box=None, padding=(0, gap, 0, 0), header_style="faint", pad_edge=False)
     grid.add_column("", overflow="fold")
     for count in counts:
         grid.add_column(names[count], justify="right", overflow="fold")
@@ -61,7 +62,6 @@ def table(spending: Spending, width: int) -> RenderableType:
             cells = _cells(used)
             grid.add_row(Text(name, style="name"), *(Text(cells[count]) for count in counts))
         if rows:
-            grid.add_section()
             grid.add_row()
     return grid
 

@@ -251,10 +251,10 @@ def test_the_oldest_exchanges_become_a_note(home: Path, answering: Server) -> No
         assert MARK in words_of(terminal)
         command(terminal, "/usage", "total")
         turn = num_tokens_from_messages(answering.turns[0].body["messages"])
-        shown = dict(
+        used = dict(
             re.findall(r"^(summary|reply 1|total) +([\d,]+ +0 +\d+)", terminal.screen, re.M)
         )
-        counts = {name: count.split() for name, count in shown.items()}
+        counts = {name: count.split() for name, count in used.items()}
         assert counts["summary"] == ["700", "0", "12"]
         assert counts["reply 1"] == [f"{turn:,}", "0", "4"]
         assert counts["total"] == [f"{700 + turn:,}", "0", "16"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chatrepl.chat.usage import Usage
 from tests.story.test_sessions import CONFIG, ask, listed, shown, turns
 from tests.support.asking import dead_url
 from tests.support.loopback import Loopback, loopback, says
@@ -178,7 +179,7 @@ def test_a_session_as_json(home: Path, server: Loopback) -> None:
     assert (prompt["role"], prompt["content"]) == ("user", "one")
     assert (reply["role"], reply["content"]) == ("assistant", "Half of")
     assert reply["finish_reason"] == "length"
-    assert reply["usage"] == {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    assert reply["usage"] == Usage(7, 2).as_openai()
 
 
 def test_what_was_never_answered_is_shown(home: Path) -> None:

@@ -38,7 +38,7 @@ class Desk:
 
     def go_on(self, saved: Saved) -> None:
         self.recorder.go_on(saved)
-        self.chat.begin(saved.conversation, self.recorder, saved.tree)
+        self.chat.begin(saved.conversation, self.recorder, saved.tree, saved.spending())
 
     @property
     def session(self) -> str:

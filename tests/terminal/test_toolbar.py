@@ -40,6 +40,18 @@ def test_the_toolbar_says_what_it_has_room_for(
 
 
 @pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (80, " gpt-4 · 1,204 of 8,192 tokens · 25 % left out · $0.0123"),
+        (50, " gpt-4 · 1,204/8,192 · 25 % left out · $0.0123"),
+        (40, " gpt-4 · 1,204/8,192 · 25 % left out"),
+    ],
+)
+def test_the_cost_goes_before_anything_else_does(width: int, shown: str) -> None:
+    assert toolbar("gpt-4", reading(left_out=0.25), 8_192, width, cost="$0.0123") == shown
+
+
+@pytest.mark.parametrize(
     ("share", "shown"),
     [(0.0001, "1 %"), (0.004, "1 %"), (0.016, "2 %"), (0.5, "50 %"), (0.9999, "99 %")],
 )
