@@ -4,10 +4,10 @@ A block of TOML is of chatrepl's config file; under `<!-- persona -->` it is a p
 under `<!-- other -->` it is no concern of chatrepl's.
 """
 
+import ast
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import typer
@@ -16,12 +16,11 @@ from chatrepl import cli_chat
 from chatrepl.config import Table, parse_config, parse_persona
 from chatrepl.errors import SettingsError
 from chatrepl.terminal.commands import BY_NAME, read_command
-from tests.support.pages import ROOT, Block, Found, Page, pages, runs_of_chatrepl, shell_lines
+from tests.support.pages import ROOT, Found, Page, pages, runs_of_chatrepl, shell_lines
 
 PAGES = pages()
-CODE = "\n".join(
-    path.read_text(encoding="utf-8") for path in sorted((ROOT / "chatrepl").rglob("*.py"))
-)
+SOURCES = sorted((ROOT / "chatrepl").rglob("*.py"))
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
 TESTS = {"docs/faults.md"}  # pages that are made of what tests see, whose words are the servers'
 
 
@@ -135,9 +134,33 @@ def bad_variables(page: Page) -> Iterator[str]:
                 yield f"{page.at(line)}: nobody reads the variable {name}"
 
 
+def texts_of_the_code() -> set[str]:
+    """Give every text in the code; of an f-string, the parts between its fields."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return {" ".join(node.value.split()) for node in nodes if isinstance(node.value, str)}
+
+
+def bad_quotations(page: Page) -> Iterator[str]:
+    """What a how-to says that the program says, in the code spans at the head of a list's points.
+
+    "…" stands for what is not always the same: in the code, for a field of an f-string.
+    """
+    told = page.text.partition("## What may go wrong\n")[2]
+    first = page.text.count("\n", 0, len(page.text) - len(told)) + 1
+    for number, line in enumerate(told.splitlines(), first):
+        for span in re.findall(r"^- `([^`]+)`", line):
+            for part in filter(None, (each.strip(" .:,'()") for each in span.split("…"))):
+                if not any(part in text for text in TEXTS):
+                    yield f"{page.at(number)}: the program never says: {part}"
+
+
 CHECKS: tuple[Callable[[Page], Iterator[str]], ...] = (
-    *(bad_links, bad_commands, bad_settings, bad_slash_commands, bad_variables),
+    *(bad_links, bad_commands, bad_settings, bad_slash_commands, bad_variables, bad_quotations),
 )
+
+
+TEXTS = texts_of_the_code()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -154,7 +177,7 @@ def test_there_is_something_to_check() -> None:
     lines = [line for block in blocks for line, _ in shell_lines(block)]
     assert sum(len(list(runs_of_chatrepl(line))) for line in lines) > 40
     assert len([block for block in blocks if block.info == "toml"]) > 8
-    assert sum(len(page.links) for page in PAGES) > 40
+    assert sum(len(page.links) for page in PAGES) > 30
     assert {name for page in PAGES for span, _ in page.code if (name := of_registry(span))}
 
 
@@ -183,6 +206,10 @@ def of_registry(span: str) -> str:
         ("```chat\n> hello\n> /ubndo\n```", "docs/x.md:3: there is no command /ubndo"),
         ("| a |\n|---|\n| `/nope` |", "docs/x.md:3: there is no command /nope"),
         ("`CHATREPL_NOPE`", "docs/x.md:1: nobody reads the variable CHATREPL_NOPE"),
+        (
+            "## What may go wrong\n\n- `The disk is full: …` a",
+            "docs/x.md:3: the program never says: The disk is full",
+        ),
         ("```sh\nexport OPENAI_KEY=1\n```", "nobody reads the variable OPENAI_KEY"),
     ],
 )
@@ -200,14 +227,15 @@ def test_what_is_not_so_is_found_with_its_place(text: str, fault: str) -> None:
         "# A `b` c: d\n\n[x](#a-b-c-d)",
         "# A\n\n# A\n\n[x](#a-1)",
         "```sh\nchatrepl -- models of the atom  # chatrepl --nope\n```",
-        "```sh\nOPENAI_API_KEY=sk-… .venv/bin/chatrepl -m $MODEL 2>log >out 'a; chatrepl --no'\n```",
+        "```sh\nOPENAI_API_KEY=sk-… .venv/bin/chatrepl -m $M 2>log >out 'a; chatrepl --no'\n```",
         "```sh\npython -m chatrepl --version && chatrepl sessions rm ID --help\n```",
         "```\nchatrepl --nope\n```",
         "<!-- other -->\n```toml\nwhat = 'ever'\n```",
         "<!-- persona -->\n```toml\nsystem = 'a'\n```",
         "`/etc/hosts` `//hlep` `/chat/completions` `/help me` `/`",
-        "`[models.\"a\".prices]` `[[personas.x.examples]]` `api_key_cmd = \"x\"`",
+        '`[models."a".prices]` `[[personas.x.examples]]` `api_key_cmd = "x"`',
         "`/v1` `a + b` `[TEXT]`",
+        "## What may go wrong\n\n- `The output can't be written: …` a `not said`\n- a `nor this`",
         "`OPENAI_API_KEY` `AZURE_OPENAI_ENDPOINT` `CHATREPL_HOME`",
     ],
 )

@@ -105,12 +105,14 @@ _ELSEWHERE = {
 """Modules of the names that are no event."""
 
 
-def __getattr__(name: str) -> object:
-    """Load what a name stands for, at its first use."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _ELSEWHERE.get(name, "events")
-    package = "chatrepl" if home == "errors" else __name__
-    value: object = getattr(import_module(f"{package}.{home}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # who checks types shall find a name that there is not
+
+    def __getattr__(name: str) -> object:
+        """Load what a name stands for, at its first use."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = _ELSEWHERE.get(name, "events")
+        package = "chatrepl" if home == "errors" else __name__
+        value: object = getattr(import_module(f"{package}.{home}"), name)
+        globals()[name] = value
+        return value

@@ -31,6 +31,12 @@ class Echo(Provider):
             yield TextDelta(f"{word.upper()} ")
         yield Finished("stop")
 
+    def prepare(self) -> None:
+        pass  # nothing to load before the first request
+
+    def close(self) -> None:
+        pass  # nothing to let go of
+
 
 chat = Chat(Echo(), card_for("echo-1"))
 print("".join(event.text for event in chat.say("hello there") if isinstance(event, TextDelta)))
