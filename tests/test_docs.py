@@ -21,6 +21,7 @@ from tests.support.pages import ROOT, Found, Page, pages, runs_of_chatrepl, shel
 PAGES = pages()
 SOURCES = sorted((ROOT / "chatrepl").rglob("*.py"))
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+PATHS_OF_THE_API = {"models"}
 TESTS = {"docs/faults.md"}  # pages that are made of what tests see, whose words are the servers'
 
 
@@ -97,7 +98,7 @@ def bad_settings(page: Page) -> Iterator[str]:
             continue
         if key and key[1] not in KEYS:
             yield f"{page.at(line)}: the config file knows no {key[1]}"
-        elif re.fullmatch(r"\[[a-z]+(\..+|)\]", span):
+        elif re.fullmatch(r"\[[a-z]+\..+\]", span):  # with no dot it may be anything
             try:
                 parse_config(span, page.at(line))
             except SettingsError as error:
@@ -122,7 +123,8 @@ def bad_slash_commands(page: Page) -> Iterator[str]:
     ]
     for span, line in [*page.code, *typed]:
         read = read_command(span)
-        if read and read[0] and re.match(r"/[a-z]+(?=\s|$)", span) and read[0] not in BY_NAME:
+        is_one = read and read[0] in {*BY_NAME, *PATHS_OF_THE_API}
+        if read and not is_one and re.match(r"/[a-z]+(?=\s|$)", span):
             yield f"{page.at(line)}: there is no command /{read[0]}"
 
 
@@ -132,6 +134,24 @@ def bad_variables(page: Page) -> Iterator[str]:
         for name in re.findall(r"\b(?:CHATREPL|OPENAI|AZURE)_[A-Z_]+\b", text):
             if not re.search(rf"\b{name}\b", CODE):
                 yield f"{page.at(line)}: nobody reads the variable {name}"
+
+
+def bad_places(page: Page) -> Iterator[str]:
+    """What is named as `chat/turn.py` or as `chat/turn.py: Chat.say` is there."""
+    for span, line in page.code:
+        found = re.fullmatch(r"([\w/]+\.py)(?:: ([A-Za-z]\w*)(?:\.(\w+))?)?", span)
+        if found is None:
+            continue
+        files = [base / found[1] for base in (ROOT, ROOT / "chatrepl", page.path.parent)]
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            if "/" in found[1] or found[2]:  # else it may be anybody's file
+                yield f"{page.at(line)}: there is no {found[1]}"
+            continue
+        code = file.read_text(encoding="utf-8")
+        for name in filter(None, found.groups()[1:]):
+            if not re.search(rf"^\s*(?:class |def |)(?:self\.)?{name}\b", code, re.MULTILINE):
+                yield f"{page.at(line)}: {found[1]} has no {name}"
 
 
 def texts_of_the_code() -> set[str]:
@@ -156,7 +176,8 @@ def bad_quotations(page: Page) -> Iterator[str]:
 
 
 CHECKS: tuple[Callable[[Page], Iterator[str]], ...] = (
-    *(bad_links, bad_commands, bad_settings, bad_slash_commands, bad_variables, bad_quotations),
+    *(bad_links, bad_commands, bad_settings, bad_slash_commands, bad_variables, bad_places),
+    bad_quotations,
 )
 
 
@@ -202,6 +223,8 @@ def of_registry(span: str) -> str:
         ("<!-- persona -->\n```toml\npersona = 'a'\n```", "docs/x.md:3, line 1: unknown key"),
         ("a `modle = 1` b", "docs/x.md:1: the config file knows no modle"),
         ("a\nb `[provider.x]`", "docs/x.md:2, line 1: provider: "),
+        ("`chat/turns.py`", "docs/x.md:1: there is no chat/turns.py"),
+        ("a\n`chat/turn.py: Chat.sya`", "docs/x.md:2: chat/turn.py has no sya"),
         ("`/hlep me`", "docs/x.md:1: there is no command /hlep"),
         ("```chat\n> hello\n> /ubndo\n```", "docs/x.md:3: there is no command /ubndo"),
         ("| a |\n|---|\n| `/nope` |", "docs/x.md:3: there is no command /nope"),
@@ -234,7 +257,8 @@ def test_what_is_not_so_is_found_with_its_place(text: str, fault: str) -> None:
         "<!-- persona -->\n```toml\nsystem = 'a'\n```",
         "`/etc/hosts` `//hlep` `/chat/completions` `/help me` `/`",
         '`[models."a".prices]` `[[personas.x.examples]]` `api_key_cmd = "x"`',
-        "`/v1` `a + b` `[TEXT]`",
+        "`/v1` `a + b` `[TEXT]` `GET /models` `/models`",
+        "`chat/turn.py: Chat.say` `tests/test_docs.py` `a.py` `cli.py: run` `chat/ports.py`",
         "## What may go wrong\n\n- `The output can't be written: …` a `not said`\n- a `nor this`",
         "`OPENAI_API_KEY` `AZURE_OPENAI_ENDPOINT` `CHATREPL_HOME`",
     ],
