@@ -42,7 +42,8 @@ MAY_IMPORT = {
     "keeping": {*ROOMS, "errors", "paths", "settings"},
     "greeting": {"paths"},
     "attaching": {"chat", "errors", "paths", "reading"},
-    "reading": {"chat", "errors"},
+    "reading": {"chat", "errors", "pdf"},
+    "pdf": {"errors", "posix"},
     "offers": {"chat", "connecting", "errors", "providers", "settings"},
     "connecting": {*ROOMS, "config", "errors", "paths", "posix", "settings"},
     "cli": {"app", "cli_chat", "cli_talk", "crash", "errors", "paths", "posix", "terminal"},
@@ -112,6 +113,7 @@ HOMES = {
     "charset_normalizer": (("reading",), True),
     "imagesize": (("reading",), True),
     "pathspec": (("attaching",), True),
+    "pypdfium2": (("pdf",), True),
     "pyperclip": (("terminal.clipboard",), True),
 }
 
@@ -310,7 +312,7 @@ def distributions(found: Import) -> set[str]:
 
 
 DISTRIBUTIONS = metadata.packages_distributions()
-EXTRAS = declared("local") | declared("keyring")
+EXTRAS = declared("local") | declared("keyring") | declared("pdf")
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
