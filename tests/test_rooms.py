@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "parameters": {"config", "errors", "settings"},
     "texts": {"chat", "errors", "paths", "providers", "settings"},
     "crash": {"errors"},
-    "fetch": {"errors", "paths", "providers", "terminal"},
+    "fetch": {"errors", "paths", "posix", "providers", "terminal"},
     "app": {
         *ROOMS,
         *("attaching", "config", "connecting", "crash", "errors", "greeting", "keeping", "offers"),
