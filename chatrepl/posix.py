@@ -80,3 +80,16 @@ def keep_to_owner(path: Path, mode: int) -> None:
     """Take away what others may do with a file or folder. Raises OSError."""
     if others_may_read(path):
         path.chmod(mode)
+
+
+def limit(memory: int, seconds: int) -> None:
+    """Let this process have so many bytes of memory and seconds of a processor, and be ended then.
+
+    Where the system has no such bounds it has none: Windows, and for memory macOS.
+    """
+    with suppress(ImportError):
+        import resource  # noqa: PLC0415 - no start needs it
+
+        for what, most in [(resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds)]:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(what, (most, most))

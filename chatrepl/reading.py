@@ -1,4 +1,4 @@
-"""Reading one file that is to be attached: a text in whatever encoding, or an image."""
+"""Reading one file that is to be attached: a text in whatever encoding, a PDF, or an image."""
 
 import codecs
 import locale
@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 from chatrepl.chat.attachments import AttachedImage, AttachedText, Attachment
 from chatrepl.errors import SettingsError
+from chatrepl.pdf import is_pdf, read_pdf
 
 TEXT_LIMIT = 10_000_000
 """Bytes of a text: a token of English is about four, and the largest windows have a million."""
 
 IMAGE_LIMIT = 20_000_000
-"""Bytes of an image; what OpenAI takes."""
+"""Bytes of an image, which is what OpenAI takes, and of a PDF, which is mostly pictures too."""
 
-_KINDS = "Text files and images (PNG, JPEG, GIF, WebP) can be attached."
+_KINDS = "Text files, PDF files and images (PNG, JPEG, GIF, WebP) can be attached."
 _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
     (b"\xff\xd8\xff", 0, "image/jpeg"),
@@ -53,12 +54,14 @@ def read_attachment(
     """Read a file under the name that it is known by; `say` is told what was guessed or replaced.
 
     `usual` is the encoding that is believed of those that fit equally well: else the locale's.
-    Raises SettingsError: it can't be read, is too large, or neither text nor image.
+    Raises SettingsError: it can't be read, is too large, or neither text, PDF nor image.
     """
     shown = printable(name)
     data = _read(file, shown)
     if media_type_of(data) is not None:
         return read_image(data, name)
+    if is_pdf(data, file.suffix):
+        return AttachedText(name, read_pdf(data, shown, say))
     if len(data) > TEXT_LIMIT:
         raise _too_large(shown, file, TEXT_LIMIT)
     decoded = _decoded(data, usual or locale.getencoding())
@@ -117,7 +120,8 @@ def _read(file: Path, name: str) -> bytes:
         why = getattr(error, "strerror", None) or error
         raise SettingsError(f"{name} can't be read: {why}.") from error
     if len(data) > IMAGE_LIMIT:
-        raise _too_large(name, file, IMAGE_LIMIT if media_type_of(data) else TEXT_LIMIT)
+        is_larger = media_type_of(data) or is_pdf(data, file.suffix)
+        raise _too_large(name, file, IMAGE_LIMIT if is_larger else TEXT_LIMIT)
     return data
 
 

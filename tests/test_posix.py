@@ -65,3 +65,12 @@ def test_a_pipe_has_no_keyboard() -> None:
         [sys.executable, "-c", code], input=b"", capture_output=True, timeout=60, check=True
     )
     assert done.stdout.strip() == b"None"
+
+
+def test_a_process_that_is_limited_has_no_more_memory_than_that() -> None:
+    code = "from chatrepl.posix import limit; limit(500_000_000, 9); bytearray({})"
+    for size, status in [(1_000_000, 0), (600_000_000, 1)]:
+        command = [sys.executable, "-c", code.format(size)]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        assert done.returncode == status, done.stderr
+        assert (b"MemoryError" in done.stderr) == bool(status)

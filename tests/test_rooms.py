@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "parameters": {"config", "errors", "settings"},
     "texts": {"chat", "errors", "paths", "providers", "settings"},
     "crash": {"errors"},
-    "fetch": {"errors", "paths", "providers", "terminal"},
+    "fetch": {"errors", "paths", "posix", "providers", "terminal"},
     "app": {
         *ROOMS,
         *("attaching", "config", "connecting", "crash", "errors", "greeting", "keeping", "offers"),
@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "keeping": {*ROOMS, "errors", "paths", "settings"},
     "greeting": {"paths"},
     "attaching": {"chat", "errors", "paths", "reading"},
-    "reading": {"chat", "errors"},
+    "reading": {"chat", "errors", "pdf"},
+    "pdf": {"errors", "posix"},
     "offers": {"chat", "connecting", "errors", "pricing", "providers", "settings"},
     "connecting": {*ROOMS, "config", "errors", "paths", "posix", "settings"},
     "cli": {"app", "cli_chat", "cli_talk", "crash", "errors", "paths", "posix", "terminal"},
@@ -113,6 +114,7 @@ HOMES = {
     "charset_normalizer": (("reading",), True),
     "imagesize": (("reading",), True),
     "pathspec": (("attaching",), True),
+    "pypdfium2": (("pdf",), True),
     "pyperclip": (("terminal.clipboard",), True),
 }
 
@@ -311,7 +313,7 @@ def distributions(found: Import) -> set[str]:
 
 
 DISTRIBUTIONS = metadata.packages_distributions()
-EXTRAS = declared("local") | declared("keyring")
+EXTRAS = declared("local") | declared("keyring") | declared("pdf")
 
 
 def test_every_package_that_is_imported_is_declared() -> None:

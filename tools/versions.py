@@ -1,0 +1,69 @@
+"""`python -m tools.versions oldest`: the tests with the oldest versions that pyproject.toml allows.
+
+Of each package that it names, the oldest that the bounds allow, or with `newest` the newest; of
+what those need, the newest. uv finds and installs them into an environment of its own, which is
+gone afterwards. What follows `--` goes to pytest; without that, all tests but those that vary what
+others hold.
+
+    python -m tools.versions oldest -- tests/chat tests/store
+    python -m tools.versions newest --python 3.13
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESOLUTION = {"oldest": "lowest-direct", "newest": "highest"}
+
+
+def main() -> int:
+    """Install and test; give the status of pytest."""
+    arguments = _parser().parse_args()
+    with tempfile.TemporaryDirectory(prefix="chatrepl-versions-") as folder:
+        environment = Path(folder) / "venv"
+        python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+        _uv("venv", "--no-project", "--python", arguments.python, str(environment))
+        pins = Path(folder) / "pins.txt"
+        _uv(
+            *("pip", "compile", "--quiet", "--all-extras", "--no-header", "--no-annotate"),
+            *("--resolution", RESOLUTION[arguments.which], "--python", str(python)),
+            *("--output-file", str(pins), "pyproject.toml"),
+        )
+        sys.stdout.write(f"{arguments.which}: {', '.join(named(pins.read_text()))}\n")
+        sys.stdout.flush()
+        into = ("pip", "install", "--quiet", "--python", str(python))
+        _uv(*into, "--requirement", str(pins))
+        _uv(*into, "--no-deps", "--editable", ".")
+        tests = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *arguments.tests]
+        return subprocess.run(tests, cwd=ROOT, check=False).returncode  # noqa: S603
+
+
+def named(pins: str) -> list[str]:
+    """Give the pins of what pyproject.toml names itself, but for the tools of development."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["local"], *extras["pdf"], *extras["keyring"]]
+    names = {re.split(r"[^\w-]", line)[0] for line in lines}
+    return [pin for pin in pins.split() if pin.partition("==")[0] in names]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tools.versions", description=__doc__)
+    parser.add_argument("which", choices=list(RESOLUTION))
+    parser.add_argument("--python", default=sys.executable, help="3.13, or the path of a Python")
+    parser.add_argument("tests", nargs="*", help="what pytest is given")
+    return parser
+
+
+def _uv(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=ROOT, check=True)  # noqa: S603
+
+
+if __name__ == "__main__":
+    sys.exit(main())
