@@ -115,6 +115,10 @@ def _read(argv: list[str]) -> Wanted | int:
     """Read the arguments, or run the subcommand that they begin with and give its status."""
     if not argv:
         return Wanted()  # the parser would take longer to import than all else of a first prompt
+    if argv[0] == "--complete":  # what a shell asks, when somebody presses Tab
+        from chatrepl.cli_completing import answer  # noqa: PLC0415
+
+        return answer(argv[1:])
     from chatrepl.cli_chat import read  # noqa: PLC0415
 
     return read(argv)

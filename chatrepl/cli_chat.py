@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from chatrepl import __version__, cli_doctor, cli_init, cli_key, cli_personas, cli_sessions
+from chatrepl.cli_help import places
 from chatrepl.cli_options import (
     HELP_NAMES,
     BaseUrl,
@@ -40,14 +41,6 @@ Exit status:
 A closed standard output ends the program quietly, with status 0.
 """
 
-PLACES = """
-Settings: config.toml in the platform's config directory, or --config, or CHATREPL_CONFIG.
-Variables: OPENAI_API_KEY, OPENAI_BASE_URL, AZURE_OPENAI_API_KEY,
-  AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, CHATREPL_MODEL, CHATREPL_HOME,
-  ACCESSIBLE, NO_COLOR, FORCE_COLOR, COLORFGBG, VISUAL, EDITOR,
-  PAGER; the older OPENAI_API_BASE and OPENAI_API_TYPE=azure work too.
-"""
-
 COMMANDS_HELP = """
 Commands (as the first word):
   models [TEXT]    list the models that the provider offers
@@ -60,7 +53,7 @@ A prompt that begins with a command's name needs -- before it:
   chatrepl -- models of the atom
 """
 
-EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + PLACES
+EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + places()
 
 
 RESERVED = ("usage",)
@@ -76,6 +69,11 @@ _COMMANDS = {
     "init": cli_init.app,
     "doctor": cli_doctor.app,
 }
+
+
+def commands() -> dict[str, Any]:
+    """Give typer's command of `chatrepl` itself, under "", and that of each subcommand."""
+    return {name: typer.main.get_command(app) for name, app in {"": _app, **_COMMANDS}.items()}
 
 
 def read(argv: list[str]) -> Wanted | int:
@@ -301,16 +299,28 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     ] = False,
     config: Config = None,
     verbose: _Verbose = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option("--install-completion", help="Set up Tab in the shell: bash, zsh or fish."),
+    ] = False,
+    show_completion: Annotated[
+        bool, typer.Option("--show-completion", help="Print what sets up Tab in the shell.")
+    ] = False,
     version: Annotated[  # noqa: ARG001 - its callback does it
         bool,
         typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
     ] = False,
-) -> Wanted:
+) -> Wanted | int:
     """Chat with a language model.
 
     On a terminal and without PROMPT: an interactive chat. With PROMPT, or with standard input
     piped in: one answer, then exit.
     """
+    words = " ".join(prompt) if prompt else None
+    if install_completion or show_completion:
+        from chatrepl.cli_shells import completion  # noqa: PLC0415 - rarely needed
+
+        return completion(words, install=install_completion)
     flags: dict[str, Any] = {
         "system": system,
         "persona": persona,
@@ -340,7 +350,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         raise SettingsError("--load begins a session, --continue and --resume go on with one.")
     return Wanted(
         flags,
-        " ".join(prompt) if prompt else None,
+        words,
         config=config,
         load=load,
         resume=resume,
