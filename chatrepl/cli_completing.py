@@ -205,8 +205,9 @@ def offers(words: Sequence[str], typed: str, known: Known) -> list[Offer] | None
     if place.command is commands[""]:
         if {"install_completion", "show_completion"} & set(place.given):
             return _beginning(typed, map(Offer, SHELLS))
-        rest = {name: command for name, command in commands.items() if name}
-        return _beginning(typed, () if place.count else _subcommands(rest))
+        is_first = place.is_open and not place.count
+        rest = {name: command for name, command in commands.items() if name and is_first}
+        return _beginning(typed, _subcommands(rest))
     arguments = [each for each in place.command.params if isinstance(each, TyperArgument)]
     taken = arguments[place.count :] or [each for each in arguments[-1:] if each.nargs == -1]
     return _values(place, taken[0], typed, known) if taken else []

@@ -28,7 +28,7 @@ VARIABLES = (
     Variable(("CHATREPL_HOME",), "one folder for config, data and cache"),
     Variable(
         ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"),
-        "on Linux, where the folders are that these are in, unless CHATREPL_HOME is set",
+        "on Linux, the folders in which its own are, unless CHATREPL_HOME is set",
     ),
     Variable(
         ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -57,6 +57,10 @@ VARIABLES = (
         ("TMUX", "SSH_CONNECTION"),
         "whether /copy has to go through tmux, or through the terminal to another machine",
     ),
+    Variable(
+        ("SHELL", "ZDOTDIR"),
+        "for --install-completion: the shell, if nothing else tells, and the folder of .zshrc",
+    ),
 )
 """The variables that are looked at. A provider of the config file may name one for its key."""
 
@@ -71,7 +75,7 @@ def places() -> str:
 
 FULLER = {
     "--system": "the system message, which sets a persona; @FILE reads it from a file",
-    "--persona": "a persona: system message, examples, settings; `chatrepl personas` lists them",
+    "--persona": "a persona: system message, examples, settings; chatrepl personas lists them",
     "--model": "the model; provider/model and the path of a GGUF file work too",
     "--provider": "who answers: openai, azure, embedded, or one of the config file",
     "--base-url": "where an OpenAI-compatible API is, such as http://localhost:11434/v1",
@@ -102,8 +106,11 @@ FULLER = {
     "--plain": "show replies as text, without a spinner",
     "--verbose": "show every request on standard error as it leaves, without the secrets, and the "
     "status of the answer",
-    "--install-completion": "have bash, zsh or fish complete chatrepl by Tab: the shell that is "
-    "named behind it, else the one that runs this; what is written is said",
+    "--install-completion": "have SHELL complete chatrepl by Tab: bash, zsh or fish; unless named, "
+    "the shell that runs this; what is written is said",
     "--show-completion": "print the script that does that",
 }
 """What options of `chatrepl` mean, where there is more to say than --help has room for."""
+
+TAKES = {"--install-completion": "[SHELL]", "--show-completion": "[SHELL]"}
+"""What may stand behind an option that has no value by typer's rules."""

@@ -726,7 +726,8 @@ OPTIONS = [
     *("--temperature", "--top-p", "--seed", "--stop", "--reasoning-effort", "--set", "--schema"),
     *("--context-window", "--overflow", "-f, --file", "--load", "-c, --continue"),
     *("--resume", "--no-save", "--json", "--code", "-q, --quiet", "--dry-run", "--plain"),
-    *("--accessible", "--config", "--verbose", "--version", "-h, --help"),
+    *("--accessible", "--config", "--verbose", "--install-completion", "--show-completion"),
+    *("--version", "-h, --help"),
 ]
 STATUSES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 129, 130, 143]
 
@@ -741,18 +742,22 @@ def test_help_lists_every_option_and_exit_status(home: Path) -> None:
         assert re.search(rf"^ +{status} +\w", done.stdout, re.MULTILINE), status
 
 
-def test_the_readme_has_every_option_status_and_variable() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    rows = "\n".join(re.findall(r"^\| (.+?) \|", readme, re.MULTILINE))
+def test_the_reference_has_every_option_status_and_variable() -> None:
+    folder = Path(__file__).parent.parent / "docs" / "reference"
+    pages = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     variables = [
         *("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_TYPE=azure"),
         *("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION"),
         *("CHATREPL_MODEL", "CHATREPL_CONFIG", "CHATREPL_HOME", "NO_COLOR"),
+        *("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"),
     ]
     words = [word for option in OPTIONS for word in option.split(", ")]
-    missing = [word for word in words if not re.search(rf"`{word}[ `]", rows)]
-    missing += [word for word in variables if f"`{word}`" not in rows]
-    missing += [str(status) for status in STATUSES if f"\n{status}\n" not in f"{rows}\n"]
+    of_chat = pages["cli.md"].partition("\n## chatrepl models")[0]
+    missing = [
+        word for word in words if not re.search(rf"^\| .*`{word}[ `]", of_chat, re.MULTILINE)
+    ]
+    missing += [word for word in variables if f"`{word}`" not in pages["environment.md"]]
+    missing += [str(n) for n in STATUSES if f"\n| {n} | " not in pages["exit-statuses.md"]]
     assert missing == []
 
 

@@ -18,6 +18,7 @@ from chatrepl.terminal import (
     window_commands,
 )
 from chatrepl.terminal.completion import Completable
+from chatrepl.terminal.further import FURTHER
 from chatrepl.terminal.paths import paths
 from chatrepl.terminal.window_commands import message_numbers
 
@@ -115,7 +116,8 @@ def _help(repl: "Repl", argument: str) -> None:
 
     if argument:
         command = find_command(argument.lstrip("/").lower())
-        show_pairs([(command.usage, command.help)], repl.screen)
+        further = [("", FURTHER[command.name])] if command.name in FURTHER else []
+        show_pairs([(command.usage, command.help), *further], repl.screen)
         return
     rows = [(command.usage, command.help) for command in COMMANDS]
     rows.append(("//…", "send a message that begins with /"))
