@@ -37,6 +37,26 @@ PAGES = {
 }
 
 
+CLI_HEAD = """\
+The first word decides: a command's name runs that command, anything else is a prompt.
+"""
+
+TAB = """\
+### Tab in the shell
+
+`chatrepl --install-completion` has bash (4.4 or newer), zsh or fish complete commands, options, \
+personas, providers, models, sessions and files. It says what it writes:
+
+- bash: `completion.bash` in the data directory, and a line at the end of `~/.bashrc` that reads it
+- zsh: `completion.zsh` in the data directory, and a line at the end of `.zshrc`, in `$ZDOTDIR` or \
+the home directory
+- fish: `~/.config/fish/completions/chatrepl.fish`
+
+Done again, it adds no second line. To undo it, remove the line and the file. No server is asked \
+when Tab is pressed: the models are those of the config file and of the last sessions.
+"""
+
+
 class Option(NamedTuple):
     """An option, or an argument, which has no names: what it takes, what that means, the default.
 
@@ -73,9 +93,9 @@ def _helps(name: str, command: Any) -> Iterator[Help]:
     context = command.make_context(
         name, [], resilient_parsing=True, terminal_width=WIDTH, max_content_width=WIDTH
     )
-    text = command.get_help(context).rstrip()
+    text = tidied(command.get_help(context).rstrip())
     shown = [each for each in command.params if not each.hidden]
-    options = [_option(each, name == "chatrepl") for each in shown]
+    options = [_option(each, context) for each in shown]
     helping = Option(("-h", "--help"), "", "show this message and exit", "")
     yield Help(name, text, command.help or "", (*options, helping))
     if isinstance(command, TyperGroup):
@@ -83,11 +103,32 @@ def _helps(name: str, command: Any) -> Iterator[Help]:
             yield from _helps(f"{name} {inner}", one)
 
 
-def _option(parameter: Any, is_of_chat: bool) -> Option:
+def tidied(text: str) -> str:
+    """Take out of a help text what typer, by its version, says of the types of arguments.
+
+    >>> print(tidied("Usage: x {TEXT…}... [A]\\n\\nArguments:\\n  TEXT… <list[str]>  Words."))
+    Usage: x TEXT… [A]
+    <BLANKLINE>
+    Arguments:
+      TEXT…  Words.
+    """
+    usage, gap, rest = text.partition("\n")
+    usage = re.sub(r"\{(.+?)\}(?:\.\.\.)?", r"\1", usage).replace("[PROMPT]...", "[PROMPT]")
+    head, arguments, tail = rest.partition("Arguments:\n")
+    block, end, tail = tail.partition("\n\n")
+    rows = [re.match(r"  (\S+)(?: <\S+>)? +(.+)", line) for line in block.splitlines()]
+    pairs = [row.groups() for row in rows if row]
+    width = max((len(name) for name, _ in pairs), default=0)
+    block = "\n".join(f"  {name:{width}}  {about}" for name, about in pairs)
+    return "".join([usage, gap, head, arguments, block, end, tail])
+
+
+def _option(parameter: Any, context: Any) -> Option:
+    is_of_chat = context.info_name == "chatrepl"
     is_flag = getattr(parameter, "is_flag", False)
     names = () if isinstance(parameter, TyperArgument) else tuple(parameter.opts)
     meaning = parameter.help or ""
-    metavar = "" if is_flag else _metavar(parameter)
+    metavar = "" if is_flag else _metavar(parameter, context)
     if is_of_chat:
         meaning = FULLER.get(max(names, key=len), meaning)
         metavar = TAKES.get(max(names, key=len), metavar)
@@ -98,9 +139,10 @@ def _option(parameter: Any, is_of_chat: bool) -> Option:
     return Option(names, metavar, _begun(meaning), str(plain), parameter.required)
 
 
-def _metavar(parameter: Any) -> str:
-    given = parameter.metavar
-    return str(given) if given else "|".join(parameter.type_descriptor.choices or ["TEXT"])
+def _metavar(parameter: Any, context: Any) -> str:
+    """Give what an option takes as its line of --help shows it: choices, where it has no name."""
+    shown: str = parameter.metavar or parameter.get_help_record(context)[0].rpartition(" ")[2]
+    return shown.strip("[]<>")
 
 
 def _begun(meaning: str) -> str:
@@ -135,17 +177,14 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def cli_page() -> str:
     """Give the page of the command line."""
-    parts = [
-        "# The command line\n",
-        MADE.format("the options in chatrepl/cli_*.py"),
-        "The first word decides: a command's name runs that command, anything else is a prompt.\n",
-    ]
+    parts = ["# The command line\n", MADE.format("the options in chatrepl/cli_*.py"), CLI_HEAD]
     for one in helps():
         rows = ((_usage(each), each.meaning, code(each.default)) for each in one.options)
         parts += [
             f"## {one.name}\n",
             f"```text\n{one.text}\n```\n",
             table(("option", "meaning", "default"), rows),
+            *([TAB] if one.name == "chatrepl" else []),
         ]
     return "\n".join(parts)
 

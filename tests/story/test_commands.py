@@ -49,7 +49,7 @@ def test_help_lists_every_command_and_key(home: Path, server: Loopback) -> None:
         for each in COMMANDS:
             assert [each.usage, each.help] in rows
         assert any("//" in row[0] for row in rows)
-        command(terminal, "/help /retry", "ask for another reply")
+        command(terminal, "/help /retry", "The one before stays as a branch.")
         refused(terminal, "/help nothing", "There is no command /nothing.")
     assert server.requests == []
 
