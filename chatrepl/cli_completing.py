@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import typer
 from typer.core import TyperArgument, TyperGroup
 
 from chatrepl import cli_chat
@@ -251,8 +252,8 @@ def _values(place: _Place, parameter: Any, typed: str, known: Known) -> list[Off
         return None
     if parameter.name in VALUES:
         return _beginning(typed, VALUES[parameter.name](known))
-    context = place.command.make_context("chatrepl", [], resilient_parsing=True)
-    choices = parameter.shell_complete(context, typed)  # those of a Literal
+    # Those of a Literal; to make a context by parsing would load pydantic.
+    choices = parameter.shell_complete(typer.Context(place.command), typed)
     return [Offer(item.value) for item in choices if item.type == "plain"]
 
 
