@@ -72,7 +72,7 @@ def _with_line(start: Path, file: Path) -> str:
     with start.open("ab") as end:
         gap = b"" if before.endswith(b"\n") or not before else b"\n"
         end.write(gap + line.encode() + b"\n")
-    return f"{start} has a new last line, which reads it: {line}"
+    return f"{start} has a new last line, which reads it and ends in '# chatrepl'."
 
 
 def _shell(named: str | None) -> str:

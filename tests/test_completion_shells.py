@@ -191,7 +191,7 @@ def test_installing_says_what_it_wrote_and_is_done_once(home: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[:2] == [
         f"{file} is written.",
-        f"{start} has a new last line, which reads it: {line}",
+        f"{start} has a new last line, which reads it and ends in '# chatrepl'.",
     ]
     assert file.read_text() == script("bash")
     once = start.read_bytes()
