@@ -297,6 +297,8 @@ def _for_bash(found: Sequence[Offer], typed: Typed) -> list[str]:
         return [line[:room] for line in shown]
     cut = max((typed.word.rfind(mark) for mark in ":=" if mark in typed.breaks), default=-1) + 1
     rest = [value[cut:] for value, _ in found]
-    if re.search(r"""(^|\s|=)["'][^"']*$""", typed.line):  # a quote is open
-        return rest
-    return [re.sub(r"([^\w@%+=:,./-])", r"\\\1", value) for value in rest]
+    quote = re.search(r"""(?:^|\s|=)(["'])[^"']*$""", typed.line)  # one that is open
+    if quote is not None and quote[1] == "'":
+        return [value for value in rest if "'" not in value]
+    special = r"""([\\$`"])""" if quote is not None else r"([^\w@%+=:,./-])"
+    return [re.sub(special, r"\\\1", value) for value in rest]

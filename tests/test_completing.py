@@ -176,8 +176,11 @@ BREAKS = " \t\n\"'@><=;|&(:"
 @pytest.mark.parametrize(
     ("line", "printed"),
     [
-        ("-p my", ["my\\ own"]),
-        ("-p 'my", ["my own"]),
+        ("-p my", [r"my\ \$HOME", r"my\ own"]),
+        ("-p 'my", ["my $HOME", "my own"]),
+        ('-p "my', [r"my \$HOME", "my own"]),
+        ("-p it", [r"it\'s"]),
+        ("-p 'it", []),
         ("--persona=tut", ["tutor"]),
         ("-m llama3.2:", ["1b"]),
     ],
@@ -185,7 +188,8 @@ BREAKS = " \t\n\"'@><=;|&(:"
 def test_bash_gets_what_it_is_to_put_in_the_place_of_its_word(
     home: Path, line: str, printed: list[str]
 ) -> None:
-    known(home, f"{CONFIG}[personas.'my own']\nsystem = 'x'\n[personas.\"a\\nb\"]\nsystem = 'x'\n")
+    names = ("my $HOME", "my own", "it's")
+    known(home, CONFIG + "".join(f'[personas."{name}"]\nsystem = "x"\n' for name in names))
     done = run("--complete", "bash", f"chatrepl {line}", "9", BREAKS, "80", home=home)
     assert done.stdout.splitlines() == printed
 

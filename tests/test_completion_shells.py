@@ -162,6 +162,8 @@ def test_no_shell_runs_what_is_offered(shell: str, variables: dict[str, str]) ->
     """A persona's name and words, and a session's title, are anybody's text."""
     found = ASK[shell]("chatrepl -p ", variables)
     assert any("concise" in line for line in found) or shell == "zsh"
+    if shell == "bash":
+        ASK[shell]('chatrepl -p "', variables)
     assert not (Path(variables["HOME"]) / "pwned").exists()
 
 
