@@ -67,6 +67,8 @@ def test_all_is_in_them_and_nothing_else(built: Path) -> None:
     with zipfile.ZipFile(built / WHEEL) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         told = {"chatrepl/config.example.toml": wheel.read("chatrepl/config.example.toml")}
+        manual = f"{NAME}.data/data/share/man/man1/chatrepl.1"  # pip puts it into share/man
+        told[manual] = wheel.read(manual)
     of_the_package = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "chatrepl").rglob("*")
@@ -75,6 +77,7 @@ def test_all_is_in_them_and_nothing_else(built: Path) -> None:
     assert names == {*of_the_package, *told}
     assert {"chatrepl/py.typed", "chatrepl/data/o200k_base.tiktoken"} <= names
     assert told["chatrepl/config.example.toml"] == (ROOT / "config.example.toml").read_bytes()
+    assert told[manual] == (ROOT / "docs" / "man" / "chatrepl.1").read_bytes()
     with tarfile.open(built / SDIST) as archive:
         inside = {name.removeprefix(f"{NAME}/") for name in archive.getnames()}
     assert inside >= {*of_the_package, "docs/faults.md", "NOTICE", "LICENSE", "CHANGELOG.md"}
