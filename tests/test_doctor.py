@@ -99,7 +99,7 @@ def test_all_is_well_and_each_value_has_its_origin(home: Path, offering: Loopbac
     lines = {line[7:20].strip(): line for line in done.stdout.splitlines()}
     assert list(lines) == [
         *("config", "provider", "key", "proxy", "tls", "endpoint", "model", "clock"),
-        *("vocabulary", "database", "embedded", "terminal"),
+        *("vocabulary", "database", "embedded", "terminal", "help"),
     ]
     assert [name for name, line in lines.items() if line.startswith("wrong")] == []
     origins = {"key": "(MINE)", "model": "(CHATREPL_MODEL)", "endpoint": f"({config})"}
