@@ -124,6 +124,19 @@ def test_as_json_each_finding_is_an_object(home: Path, offering: Loopback) -> No
     assert all(set(one) == set(found["model"]) for one in found.values())
 
 
+def test_the_last_line_says_where_to_read_more(home: Path, offering: Loopback) -> None:
+    found = at(home, offering).findings()
+    page, more = found["help"].text.split(" says ")
+    assert Path(page).is_file()
+    assert more == "more", "nothing is wrong"
+    offering.tells["/v1/models"] = fails(401, "Incorrect key")
+    (home / "chatrepl" / "data").mkdir(parents=True)
+    (home / "chatrepl" / "data" / "sessions.db").write_bytes(b"no database" * 100)
+    found = at(home, offering).findings(OPENAI_API_KEY=KEY)
+    assert found["help"].text == f"{page} says more, under key and database"
+    assert list(found)[-1] == "help"
+
+
 @pytest.mark.parametrize("columns", [80, 40])
 def test_on_a_terminal_it_is_shown_in_columns(home: Path, offering: Loopback, columns: int) -> None:
     offering.tells["/v1/models"] = fails(401, "Incorrect \x1b]0;key\x07 provided.")
