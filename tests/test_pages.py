@@ -116,10 +116,12 @@ def names_of_checks() -> set[str]:
     names: set[str] = set()
     for name in ("checks.py", "server_checks.py"):
         for node in ast.walk(parsed(PACKAGE / name)):
-            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            if called and node.func.id in {"ok", "skipped", "wrong"} and node.args:  # type: ignore[attr-defined]
-                first = node.args[0]  # type: ignore[attr-defined]
-                names |= {first.value} if isinstance(first, ast.Constant) else set()
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="ok" | "skipped" | "wrong"),
+                    args=[ast.Constant(value=str(first)), *_],
+                ):
+                    names.add(first)
     return {*names, "deployment"} - {"help"}
 
 
