@@ -38,7 +38,7 @@ def test_a_page_begins_with_what_it_is_about(name: str) -> None:
     title, blank, first, *_ = page(name).split("\n")
     assert re.fullmatch(r"# \w.*", title)
     assert not blank
-    assert re.fullmatch(r"[A-Z][^|`#]+\.( .*)?", first), first
+    assert re.fullmatch(r"[A-Z`][^|]*\..*", first), first
 
 
 def test_the_guide_and_readme_lead_to_every_page_of_it() -> None:
