@@ -65,7 +65,10 @@ class Doctor:
         self._stack.close()
 
     def findings(self) -> Iterator[Finding]:
-        """Check everything, and give what is found as it is found, without secrets."""
+        """Check everything, and give what is found as it is found, without secrets.
+
+        The last one is where more is said of what was wrong.
+        """
         checks: dict[str, Callable[[], Iterator[Finding]]] = {
             "config": self._check_config,
             "provider": self._check_provider,
@@ -75,14 +78,18 @@ class Doctor:
             "embedded": self._check_embedded,
             "terminal": self._check_terminal,
         }
+        sections: list[str] = []
         for name, check in checks.items():
             for one in _guarded(name, check):
+                sections += [one.name] if one.state == "wrong" else []
                 yield replace(
                     one,
                     text=self._hide(one.text),
                     fix=self._hide(one.fix),
                     origin=self._hide(one.origin),
                 )
+        under = f", under {' and '.join(sections)}" if sections else ""
+        yield ok("help", f"{troubleshooting()} says more{under}")
 
     def _hide(self, text: str) -> str:
         return without_userinfo(self._connector.hide(text) if self._connector else text)
@@ -196,6 +203,13 @@ class Doctor:
                 yield ok("terminal", f"{what}, {colours}", "TERM" if kind else "")
             else:
                 yield ok("terminal", f"{what}: replies are shown as plain text", "TERM")
+
+
+def troubleshooting() -> Path:
+    """Give the page that has a section for each check: in the package, or beside it in a clone."""
+    package = Path(__file__).parent
+    packaged = package / "docs" / "troubleshooting.md"
+    return packaged if packaged.exists() else package.parent / "docs" / "troubleshooting.md"
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

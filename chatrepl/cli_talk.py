@@ -242,6 +242,7 @@ class _Opening:
 def _repl(app: "App", screen: Screen, prompt: "Prompt") -> "Repl":
     from chatrepl.terminal.repl import Repl  # noqa: PLC0415 - imports what a chat is made of
 
+    prompt.save_history(app.settings.save)
     if screen.accessible:
         prompt.be_linear()
     repl = Repl(app, screen, prompt, answer_first=app.is_unanswered)

@@ -35,10 +35,12 @@ class ChatreplError(Exception):
 
     `hint` is the next step, or empty; `commands` names the slash commands that take it, which
     only a chat has. `retry_after` is how many seconds the server asked to
-    wait. `retryable` says whether the same request may succeed a moment later.
+    wait. `retryable` says whether the same request may succeed a moment later, `checkable` whether
+    `chatrepl doctor` finds out more; it also names the page that says the most.
     """
 
     status: ClassVar[int] = 1
+    checkable: ClassVar[bool] = False
     retryable: bool = False
     commands: str = ""
 
@@ -63,6 +65,7 @@ class AuthenticationError(ChatreplError):
     """The server did not accept the key (401), or the key may not do this (403)."""
 
     status = 3
+    checkable = True
 
 
 class RateLimitError(ChatreplError):
@@ -124,6 +127,8 @@ class ServerError(ChatreplError):
 class ConnectionFailedError(ServerError):
     """No connection: refused, no such host, TLS, a proxy, or no answer in time."""
 
+    checkable = True
+
 
 class StreamInterruptedError(ServerError):
     """The stream broke off, fell silent, or reported an error."""
@@ -132,6 +137,7 @@ class StreamInterruptedError(ServerError):
 class BadReplyError(ServerError):
     """The server answered with something that is no chat completion."""
 
+    checkable = True
     retryable = False
 
 

@@ -99,7 +99,7 @@ def test_all_is_well_and_each_value_has_its_origin(home: Path, offering: Loopbac
     lines = {line[7:20].strip(): line for line in done.stdout.splitlines()}
     assert list(lines) == [
         *("config", "provider", "key", "proxy", "tls", "endpoint", "model", "clock"),
-        *("vocabulary", "database", "embedded", "terminal"),
+        *("vocabulary", "database", "embedded", "terminal", "help"),
     ]
     assert [name for name, line in lines.items() if line.startswith("wrong")] == []
     origins = {"key": "(MINE)", "model": "(CHATREPL_MODEL)", "endpoint": f"({config})"}
@@ -122,6 +122,19 @@ def test_as_json_each_finding_is_an_object(home: Path, offering: Loopback) -> No
     assert found["endpoint"]["origin"] == "--base-url"
     assert {one["state"] for one in found.values()} == {"ok", "skipped", "wrong"}
     assert all(set(one) == set(found["model"]) for one in found.values())
+
+
+def test_the_last_line_says_where_to_read_more(home: Path, offering: Loopback) -> None:
+    found = at(home, offering).findings()
+    page, more = found["help"].text.split(" says ")
+    assert Path(page).is_file()
+    assert more == "more", "nothing is wrong"
+    offering.tells["/v1/models"] = fails(401, "Incorrect key")
+    (home / "chatrepl" / "data").mkdir(parents=True)
+    (home / "chatrepl" / "data" / "sessions.db").write_bytes(b"no database" * 100)
+    found = at(home, offering).findings(OPENAI_API_KEY=KEY)
+    assert found["help"].text == f"{page} says more, under key and database"
+    assert list(found)[-1] == "help"
 
 
 @pytest.mark.parametrize("columns", [80, 40])

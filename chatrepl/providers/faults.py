@@ -157,7 +157,7 @@ def _words(body: object, endpoint: Endpoint) -> str:
 def _unconnected(server: str, why: str) -> ConnectionFailedError:
     return ConnectionFailedError(
         f"No connection to {server}: {why}.",
-        "Check network, base_url and proxy (HTTPS_PROXY, NO_PROXY), or run: chatrepl doctor",
+        "Check network, base_url and proxy (HTTPS_PROXY, NO_PROXY).",
     )
 
 

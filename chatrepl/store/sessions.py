@@ -125,9 +125,12 @@ class Sessions:
             connection.execute(query, (encodable(title), name))
 
     def remove(self, name: str) -> None:
-        """Delete a session and all its branches."""
+        """Delete a session and all its branches, so that nothing said can be read in the file."""
         with self.database.writing() as connection:
             connection.execute("DELETE FROM session WHERE id = ?", (name,))
+        with self.database.writing() as connection:
+            # Until its parts are merged, the index has each three letters of it, and their places.
+            connection.execute("INSERT INTO message_text (message_text) VALUES ('optimize')")
 
     def _end_abandoned(self) -> None:
         """Make replies of the pieces that killed programs have left."""

@@ -1,6 +1,5 @@
 """The line that is typed into: history, completion, toolbar."""
 
-import os
 import sys
 import threading
 import time
@@ -16,7 +15,6 @@ from prompt_toolkit.completion import DynamicCompleter
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress, merge_key_bindings
@@ -30,42 +28,10 @@ from prompt_toolkit.utils import is_dumb_terminal
 from chatrepl.terminal.background import Background, style_of
 from chatrepl.terminal.completion import CommandCompleter, Completable, begins_offer
 from chatrepl.terminal.folds import Folds, ShowWords
+from chatrepl.terminal.history import History
 from chatrepl.terminal.keyboard import PASTE, PASTED, Keyboard
 from chatrepl.terminal.keys import Aside, Submit, bindings, shown_mode
 from chatrepl.terminal.theme import Theme
-
-
-class History(FileHistory):
-    """The lines of all conversations in a file that only its owner reads.
-
-    A line that can't be kept (a full disk, a read-only folder) is no reason to stop: it stays
-    in this run's memory. Long texts are folded in memory, and whole in the file.
-    """
-
-    def __init__(self, file: Path, folds: Folds) -> None:
-        super().__init__(file)
-        self._folds = folds
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(file, os.O_CREAT | os.O_APPEND, 0o600))
-        except OSError:
-            pass
-
-    def load_history_strings(self) -> Iterable[str]:
-        """Read the file, newest line first."""
-        try:
-            yield from map(self._folds.fold_line, super().load_history_strings())
-        except OSError:
-            return
-
-    def store_string(self, string: str) -> None:
-        """Append a line."""
-        whole = self._folds.whole(string)
-        try:
-            super().store_string(whole.encode(errors="replace").decode())
-        except OSError:
-            return
-
 
 _SWITCH = 0.001
 """Seconds until another thread has its turn while much is loaded: a key waits that long, often."""
@@ -148,6 +114,7 @@ class Prompt:
         self._toolbar: Callable[[str, int], str] = lambda _line, _width: ""
         self._can_go_back: Callable[[str], bool] = lambda _line: False
         self._cleared: Callable[[], None] = lambda: None
+        self._history = History(history, self.folds)
         self._session: PromptSession[str | Aside] = _session(
             multiline=True,
             prompt_continuation="  ",
@@ -162,7 +129,7 @@ class Prompt:
             complete_while_typing=Condition(lambda: begins_offer(self._before_cursor)),
             auto_suggest=ThreadedAutoSuggest(AutoSuggestFromHistory()),
             enable_suspend=True,
-            history=History(history, self.folds),
+            history=self._history,
             input_processors=[ShowWords(self.folds)],
             bottom_toolbar=self._below,
             style=self._style,
@@ -186,6 +153,10 @@ class Prompt:
         # The terminal is not asked where its cursor is: what is below would be drawn, blank.
         session.app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
         self.refresh()
+
+    def save_history(self, wanted: bool) -> None:
+        """Say whether what is typed is to be kept for later runs: until then nothing is."""
+        self._history.save(wanted)
 
     def equip(
         self,

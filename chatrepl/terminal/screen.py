@@ -74,14 +74,15 @@ class Screen:
         self._say(line, "notice")
 
     def error(self, error: ChatreplError) -> None:
-        """Say what went wrong, and on a second line what to do next.
+        """Say what went wrong, and on a second line what to do next, or who knows more.
 
         Each is one line, though a file's name in it may have a line end.
         """
         text = error.text.replace("\n", "\\n")
         self._say(f"Error: {text}" if self.accessible else text, "error")
-        if error.hint:
-            self._say(error.hint.replace("\n", "\\n"), "hint")
+        more = "More: chatrepl doctor" if error.checkable else ""
+        if hint := f"{error.hint} {more}".strip():
+            self._say(hint.replace("\n", "\\n"), "hint")
 
     def _say(self, line: str, style: str) -> None:
         if not sys.stderr.isatty():

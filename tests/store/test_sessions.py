@@ -290,12 +290,16 @@ def test_a_removed_session_is_gone_from_every_table(file: Path, sessions: Sessio
 
 
 def test_a_removed_text_is_not_left_in_the_file(file: Path) -> None:
-    name = keep(file, "One", "Attack at dawn, quoth the raven")
+    def on_disk() -> bytes:
+        return b"".join(path.read_bytes() for path in file.parent.iterdir())
+
+    name = keep(file, "One", "Attack at dawn, quoth xzjkw")
     other = keep(file, "Two", "Something else")
+    assert b"xzj" in on_disk().replace(b"xzjkw", b""), "the index has it by three letters"
     with sessions_in(file) as sessions:
         sessions.remove(name)
-    left = b"".join(path.read_bytes() for path in file.parent.iterdir())
-    assert b"quoth the raven" not in left
+    assert b"quoth" not in on_disk()
+    assert b"xzj" not in on_disk(), "nor can it be put together of the index"
     assert len(load(file, other).conversation.exchanges) == 1
 
 

@@ -138,6 +138,8 @@ def test_no_save_keeps_nothing(home: Path, server: Loopback) -> None:
         terminal.say("/title")
         terminal.wait_for("not saved")
     assert not list(home.rglob("*.db*"))
+    files = [file for file in home.rglob("*") if file.is_file()]
+    assert [file for file in files if b"two" in file.read_bytes()] == [], "the history neither"
 
 
 def test_save_false_keeps_nothing(home: Path, server: Loopback, config: Path) -> None:

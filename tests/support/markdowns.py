@@ -12,9 +12,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 REAL = {
     str(file.relative_to(ROOT)): file.read_text(encoding="utf-8")
-    for file in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+    for file in [
+        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "docs/faults.md")),
+        *(ROOT / "docs/architecture.md", *sorted(ROOT.glob("docs/decisions/*.md"))),
+    ]
 }
-"""This repository's own documents, by name."""
+"""This repository's own documents, by name: some of each kind."""
 
 COMMONMARK: list[str] = json.loads(
     Path(__file__).with_name("commonmark.json").read_text(encoding="utf-8")
