@@ -165,5 +165,5 @@ def test_the_page_tells_to_do_something_of_each_kind() -> None:
     assert kinds.count("say") > 14
     assert kinds.count("see") > 10
     typed = {step.text.split()[1] for step in STEPS if step.kind == "say"}
-    commands = "retry undo redo context pin title export persona quit"
+    commands = "retry undo redo context pin title export usage persona quit"
     assert typed >= {f"/{name}" for name in commands.split()}
