@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chatrepl.chat.attachments import AttachedImage, AttachedText, Attachment
     from chatrepl.chat.catalogue import ModelCard, Served, card_for
     from chatrepl.chat.conversation import Conversation, from_messages
-    from chatrepl.chat.costs import Completion
+    from chatrepl.chat.costs import Completion, Price, Pricing, Spending
     from chatrepl.chat.events import (
         Assumed,
         Condensed,
@@ -74,6 +74,8 @@ __all__ = [
     "ModelCard",
     "NoRecorder",
     "NotCondensed",
+    "Price",
+    "Pricing",
     "Provider",
     "ReasoningDelta",
     "Recorder",
@@ -81,6 +83,7 @@ __all__ = [
     "Request",
     "Retrying",
     "Served",
+    "Spending",
     "Stalled",
     "TextDelta",
     "Trimmed",
@@ -94,10 +97,10 @@ _ELSEWHERE = {
     **dict.fromkeys(("AttachedImage", "AttachedText", "Attachment"), "attachments"),
     **dict.fromkeys(("ModelCard", "Served", "card_for"), "catalogue"),
     **dict.fromkeys(("Conversation", "from_messages"), "conversation"),
+    **dict.fromkeys(("Completion", "Price", "Pricing", "Spending"), "costs"),
     **dict.fromkeys(("NoRecorder", "Provider", "Recorder", "Request"), "ports"),
     "Chat": "turn",
     "ChatreplError": "errors",
-    "Completion": "costs",
     "Exchange": "exchanges",
     "Message": "messages",
     "Usage": "usage",
