@@ -168,6 +168,7 @@ class App:
             overflow=self.settings.overflow,
             scale=self._scale(),
             pricing=pricing_of(self.settings),
+            purse=self.keeping.purse,
         )
         self._chat.ask_for(self.settings.parameters, self._schema)
         recorder = self.keeping.recorder(self.saved)
