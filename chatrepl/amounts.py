@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+_NUMBER = r"(\d[\d_]*(?:\.\d+)?|\.\d+)"
 _WRITTEN = re.compile(
-    r"(?P<sign>\$ ?)?(?P<number>\d[\d_]*(\.\d+)?|\.\d+) ?(?P<times>[kKmM])?"
-    r"(?: ?(?P<unit>USD|tokens?))?",
-    re.IGNORECASE,
+    rf"\$ ?{_NUMBER}|{_NUMBER} ?USD|{_NUMBER} ?(?P<times>[kM]?) ?(?P<tokens>tokens?)",
+    re.IGNORECASE | re.ASCII,
 )
 _TIMES = {"": 1, "k": 10**3, "m": 10**6}
 _MOST = 10**15
@@ -32,17 +32,13 @@ def read_amount(written: object) -> Amount:
     True
     """
     is_number = isinstance(written, int | float) and not isinstance(written, bool)
-    text = f"{Decimal(str(written)):f} USD" if is_number else written
-    found = _WRITTEN.fullmatch(text.strip()) if isinstance(text, str) else None
-    sign, unit, times = (
-        (found[name] or "" for name in ("sign", "unit", "times")) if found else [""] * 3
-    )
-    in_tokens = unit.lower().startswith("token")
-    if found is None or bool(sign) + bool(unit) == 0 or (sign and in_tokens):
+    text = f"${Decimal(str(written)):f}" if is_number else str(written).strip()
+    found = _WRITTEN.fullmatch(text)
+    if found is None:
         raise ValueError('Expected an amount: 2.50 or "2.50 USD" or "200k tokens"')
-    if times and not in_tokens:
-        raise ValueError('k and M are for tokens: "200k tokens"')
-    value = Decimal(found["number"].replace("_", "")) * _TIMES[times.lower()]
+    in_tokens, times = bool(found["tokens"]), found["times"] or ""
+    number = next(filter(None, found.groups()))
+    value = Decimal(number.replace("_", "")) * _TIMES[times.lower()]
     if not 0 < value <= _MOST:
         raise ValueError("Expected an amount above 0, and no astronomical one")
     return Amount(value, in_tokens)
