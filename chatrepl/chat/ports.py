@@ -134,6 +134,9 @@ class Purse(Protocol):
         that can't be found out; then nothing is reserved.
         """
 
+    def standings(self, session: str | None, so_far: Amounts) -> Sequence[Standing]:
+        """Give how the caps stand. Raises StorageError."""
+
     def release(self) -> None:
         """Let go of what is still reserved: the turn has ended."""
 
@@ -152,6 +155,10 @@ class NoPurse:
         anyway: bool = False,
     ) -> Sequence[Standing]:
         """Reserve nothing."""
+        return ()
+
+    def standings(self, session: str | None, so_far: Amounts) -> Sequence[Standing]:
+        """Know no cap."""
         return ()
 
     def release(self) -> None:

@@ -4,12 +4,10 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any, Literal
 
 from chatrepl.chat.allowance import Allowance
 from chatrepl.chat.attachments import Attachment
-from chatrepl.chat.budgets import Amounts
 from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.condensing import for_summary, plan, read_note
@@ -201,7 +199,7 @@ class Chat(Measured):
         check_images(window.messages, self.card)
         if window.outgrown and self.overflow == "ask":
             raise too_full(window, self.calibration.about)
-        yield from self._afford(window)
+        yield from self.allowance.afford(self, window)
         talk = self.conversation if goes_on else draft.with_last(self._placed(draft.exchanges[-1]))
         turn = _Turn(formless(self.parameters) if goes_on else self.parameters)
         try:
@@ -219,22 +217,6 @@ class Chat(Measured):
             before = [self.thoughts] if goes_on and self.thoughts else []
             self.thoughts = "\n\n".join([*before, "".join(turn.thoughts)]).rstrip()
             self._keep_reply(replace(talk, note=draft.note), turn)
-
-    def _afford(self, window: Window) -> Iterator[Event]:
-        """Reserve what sending a window may take: its prompt, and a reply of max_tokens."""
-        if not self.allowance.counts:
-            return
-        with self.measuring:
-            prompt = self.calibration.request(window.messages)
-        usage, so_far = Usage(prompt, window.max_tokens), self.spending.total
-        in_dollars = self.allowance.counts_dollars
-        cost = self.pricing.price(self.card, usage).cost if in_dollars else Decimal(0)
-        yield from self.allowance.ask(
-            Amounts(usage.total_tokens, cost),
-            Amounts(so_far.usage.total_tokens, so_far.cost),
-            self.card.name,
-            self.recorder.session,
-        )
 
     def _placed(self, exchange: Exchange) -> Exchange:
         """Give an exchange that begins a place of its own in the tree, unless it has one."""
@@ -307,7 +289,7 @@ class Chat(Measured):
         if not planned.exchanges:
             raise PromptTooLongError("What has to go is too long for the model to condense.")
         asked = planned.request
-        yield from self._afford(asked)
+        yield from self.allowance.afford(self, asked)
         yield Condensing(planned.exchanges)
         parameters = for_summary(self.parameters)
         request = Request(self.card, asked.messages, asked.max_tokens, parameters)

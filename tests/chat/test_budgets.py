@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatrepl.chat.budgets import Amounts, Cap, Standing, check
-from chatrepl.chat.catalogue import card_for
+from chatrepl.chat.catalogue import ModelCard, card_for
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.costs import Price
 from chatrepl.chat.events import (
     BudgetNear,
     Condensed,
@@ -123,7 +124,7 @@ def test_four_fifths_of_a_cap_are_near_it(standing: Standing, words: str | None)
 class Ledger:
     """A purse that remembers what it was asked."""
 
-    standings: Sequence[Standing] = ()
+    standing: Sequence[Standing] = ()
     caps: Sequence[Cap] = (TOKENS,)
     refuses: list[Exception | None] = field(default_factory=list)
     asked: list[Amounts] = field(default_factory=list)
@@ -140,7 +141,10 @@ class Ledger:
         if error is not None and not anyway:
             raise error
         self.open += 1
-        return self.standings
+        return self.standing
+
+    def standings(self, session: str | None, so_far: Amounts) -> Sequence[Standing]:
+        return self.standing
 
     def release(self) -> None:
         self.released += self.open
@@ -212,7 +216,7 @@ def test_however_a_turn_ends_nothing_stays_reserved(script: list[Line]) -> None:
 
 
 def test_a_turn_that_is_closed_lets_go_too() -> None:
-    purse = Ledger(standings=[Standing(TOKENS, Decimal(190_000))])
+    purse = Ledger(standing=[Standing(TOKENS, Decimal(190_000))])
     chat, _ = chat_of(purse, "One two three.", "Yes.")
     for wanted in (BudgetNear, TextDelta):  # at the warning, and in the middle of the reply
         events: Iterator[Event] = chat.say("Hello")
@@ -250,7 +254,7 @@ def test_a_summary_is_reserved_and_not_made_if_it_would_pass_a_cap() -> None:
 
 def test_a_cap_that_is_near_and_a_price_that_is_unknown_are_said_once() -> None:
     near = Standing(DAY, Decimal("4.20"))
-    purse = Ledger(standings=[near], caps=(DAY,))
+    purse = Ledger(standing=[near], caps=(DAY,))
     chat, _ = chat_of(purse, "Yes.", "No.")
     said = [
         [event for event in chat.say(text) if isinstance(event, BudgetNear | PriceUnknown)]
@@ -262,6 +266,23 @@ def test_a_cap_that_is_near_and_a_price_that_is_unknown_are_said_once() -> None:
         "The price of gpt-4 is not known: the budget does not count it. "
         '[models."gpt-4"] prices in the config file sets it.'
     )
+
+
+def test_a_cap_in_dollars_asks_for_the_price_of_the_longest_reply() -> None:
+    purse = Ledger(caps=(DAY,))
+    chat, _ = chat_of(purse, "Yes.")
+    chat.pricing = Priced()
+    list(chat.say("Hello"))
+    prompt = chat.calibration.request(chat.conversation.messages[:1])
+    assert [most.cost for most in purse.asked] == [Decimal(3 * prompt + 5 * 100)]
+
+
+class Priced:
+    def prepare(self) -> None:
+        pass
+
+    def price(self, card: ModelCard, usage: Usage) -> Price:
+        return Price(Decimal(3 * usage.prompt_tokens + 5 * usage.completion_tokens), "me")
 
 
 def test_tokens_need_no_price() -> None:
