@@ -84,7 +84,10 @@ class Standing:
             f"spent{other if self.reserved else ''} ({cap.where}).",
             f"{_listed(ways)}.",
         )
-        error.commands = "/set max_tokens N lowers it." if self.spent < cap.limit else ""
+        commands = ["/set max_tokens N lowers it."] if self.spent < cap.limit else []
+        if cap.period == "session" and needed <= cap.limit:
+            commands.append("/new begins one.")
+        error.commands = " ".join(commands)
         return error
 
     def _of(self, whose: str) -> str:

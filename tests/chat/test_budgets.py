@@ -66,8 +66,12 @@ def test_only_ways_out_that_help_are_named() -> None:
     used_up = refusal(Standing(DAY, Decimal(5)), Amounts(1, Decimal("0.01")))
     assert used_up.hint == "Raise the budget or wait until tomorrow."
     assert used_up.commands == ""
+    session = refusal(Standing(TOKENS, Decimal(200_000)), Amounts(1))
+    assert session.hint == "Raise the budget or begin a new session."
+    assert session.commands == "/new begins one."
     too_large = refusal(Standing(TOKENS, Decimal(0)), Amounts(200_001))
     assert too_large.hint == "Lower --max-tokens or raise the budget."
+    assert too_large.commands == "/set max_tokens N lowers it."
 
 
 def test_each_cap_counts_and_the_first_that_would_be_passed_is_named() -> None:
