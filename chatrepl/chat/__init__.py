@@ -29,17 +29,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chatrepl.chat.attachments import AttachedImage, AttachedText, Attachment
+    from chatrepl.chat.budgets import Standing
     from chatrepl.chat.catalogue import ModelCard, Served, card_for
     from chatrepl.chat.conversation import Conversation, from_messages
     from chatrepl.chat.costs import Completion
     from chatrepl.chat.events import (
         Assumed,
+        BudgetNear,
         Condensed,
         Condensing,
         Event,
         Finished,
         LegacyMarkup,
         NotCondensed,
+        PriceUnknown,
         ReasoningDelta,
         Refitted,
         Retrying,
@@ -60,6 +63,7 @@ __all__ = [
     "AttachedImage",
     "AttachedText",
     "Attachment",
+    "BudgetNear",
     "Chat",
     "ChatreplError",
     "Completion",
@@ -74,6 +78,7 @@ __all__ = [
     "ModelCard",
     "NoRecorder",
     "NotCondensed",
+    "PriceUnknown",
     "Provider",
     "ReasoningDelta",
     "Recorder",
@@ -82,6 +87,7 @@ __all__ = [
     "Retrying",
     "Served",
     "Stalled",
+    "Standing",
     "TextDelta",
     "Trimmed",
     "Usage",
@@ -100,6 +106,7 @@ _ELSEWHERE = {
     "Completion": "costs",
     "Exchange": "exchanges",
     "Message": "messages",
+    "Standing": "budgets",
     "Usage": "usage",
 }
 """Modules of the names that are no event."""

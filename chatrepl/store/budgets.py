@@ -81,7 +81,7 @@ class Budgets:
 
     def standings(self, session: str | None, so_far: Amounts) -> Sequence[Standing]:
         """Give how the caps stand. Raises StorageError."""
-        with self._checking(), self._database.reading() as connection:
+        with self._database.reading() as connection:
             return self._standings(connection, session, so_far)
 
     def take_over(self) -> list[int]:

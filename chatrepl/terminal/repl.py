@@ -18,6 +18,7 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.attachments import compose, outlined, waiting
+from chatrepl.terminal.budget import within_budget
 from chatrepl.terminal.commands import (
     as_line,
     as_message,
@@ -34,7 +35,6 @@ from chatrepl.terminal.prompt import Prompt, letting_keys_through
 from chatrepl.terminal.replies import announced, open_block, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
-from chatrepl.terminal.budget import within_budget
 from chatrepl.terminal.thinking import Thinking
 from chatrepl.terminal.toolbar import shortened, toolbar
 from chatrepl.terminal.window_commands import message_numbers

@@ -51,6 +51,10 @@ def test_programs_share_a_budget_and_the_chat_asks(home: Path, server: Loopback)
         assert "Raise the budget or wait until tomorrow." in words_of(terminal)
         terminal.say("n")
         wait_for_line_back(terminal, "Three.")
+        terminal.key("ctrl-c")
+        terminal.say("/usage")
+        terminal.wait_for("120 % of the day's budget is used: $0.30 of $0.25.")
+        terminal.wait_for("0 % of the month's budget is used: 330 of 2,000,000 tokens.")
     assert len(server.requests) == 3
     status, said = ask(home, server)
     assert status == 10
