@@ -176,6 +176,7 @@ class App:
             self._chat.begin(self.conversation, recorder, self.saved.tree, self.saved.spending())
         else:
             self._chat.begin(self.conversation, recorder)
+        self._chat.allowance.prepare(self._chat)
         return self._chat
 
     def use_model(self, chat: Chat, name: str) -> None:

@@ -1,13 +1,16 @@
 """Allowance: asked before each request, whether the budget has room for it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatrepl.chat.budgets import Amounts, Standing
 from chatrepl.chat.events import BudgetNear, Event, PriceUnknown
 from chatrepl.chat.ports import Purse
 from chatrepl.chat.usage import Usage
+from chatrepl.errors import BudgetError
 
 if TYPE_CHECKING:
     from chatrepl.chat.trimming import Window
@@ -34,15 +37,19 @@ class Allowance:
         anyway, self.anyway = self.anyway, False
         if not self._purse.caps:
             return  # nothing need be counted
-        most = self._most(chat, window)
-        session, so_far = chat.recorder.session, _so_far(chat)
-        for standing in self._purse.reserve(most, session, so_far, anyway=anyway):
+        most, standings = self._reserve(chat, window, anyway=anyway)
+        for standing in standings:
             if standing.is_near and standing.cap not in self._said:
                 self._said.add(standing.cap)
                 yield BudgetNear(standing)
         if most.cost is None and chat.card.name not in self._said:
             self._said.add(chat.card.name)
             yield PriceUnknown(chat.card.name)
+
+    def prepare(self, chat: "Chat") -> None:
+        """Begin to load the prices, if the first request will have to wait for them."""
+        if self._in_dollars:
+            chat.pricing.prepare()
 
     def standings(self, chat: "Chat") -> Sequence[Standing]:
         """Give how the caps stand, the session's being that of a chat. Raises StorageError."""
@@ -52,13 +59,38 @@ class Allowance:
         """Let go of what is still reserved."""
         self._purse.release()
 
-    def _most(self, chat: "Chat", window: "Window") -> Amounts:
-        """Give what a request may take at most; a price is asked for only if it matters."""
+    def _reserve(
+        self, chat: "Chat", window: "Window", *, anyway: bool
+    ) -> tuple[Amounts, Sequence[Standing]]:
+        """Reserve what a window may take; its prompt is counted only if that can matter."""
+        ask = partial(self._purse.reserve, session=chat.recorder.session, so_far=_so_far(chat))
+        if not (chat.counter.loaded or anyway):
+            most = self._most(chat, _surely(chat, window), window.max_tokens)
+            with suppress(BudgetError):
+                return most, ask(most)
         with chat.measuring:
-            usage = Usage(chat.calibration.request(window.messages), window.max_tokens)
-        in_tokens = all(cap.in_tokens for cap in self._purse.caps)
-        cost = Decimal(0) if in_tokens else chat.pricing.price(chat.card, usage).cost
+            prompt = chat.calibration.request(window.messages)
+        most = self._most(chat, prompt, window.max_tokens)
+        return most, ask(most, anyway=anyway)
+
+    def _most(self, chat: "Chat", prompt: int, reply: int) -> Amounts:
+        """Give what so many tokens may cost; a price is asked for only if it matters."""
+        usage = Usage(prompt, reply)
+        cost = chat.pricing.price(chat.card, usage).cost if self._in_dollars else Decimal(0)
         return Amounts(usage.total_tokens, cost)
+
+    @property
+    def _in_dollars(self) -> bool:
+        return not all(cap.in_tokens for cap in self._purse.caps)
+
+
+def _surely(chat: "Chat", window: "Window") -> int:
+    """Give a number of tokens that a prompt can't exceed; nothing is loaded for that."""
+    limit, room = 64, window.context_window - window.max_tokens
+    with chat.measuring:
+        while limit < room and not chat.calibration.surely_within(window.messages, limit):
+            limit *= 2
+    return min(limit, room)
 
 
 def _so_far(chat: "Chat") -> Amounts:

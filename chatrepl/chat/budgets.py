@@ -1,6 +1,6 @@
 """Budgets: what may be spent in a session, a day or a month, and what a request would make of it.
 
-A request is weighed before it leaves, by the most that it may take: its prompt as it is counted,
+A request is weighed before it leaves, by the most that it may take: its prompt, counted if needed,
 and a reply of max_tokens. A cap counts what completions have cost, and what requests that are
 under way may cost.
 """

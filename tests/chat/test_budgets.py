@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatrepl.chat.budgets import Amounts, Cap, Standing, check
@@ -24,6 +24,7 @@ from chatrepl.chat.events import (
     TextDelta,
     UsageReport,
 )
+from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Purse
 from chatrepl.chat.turn import Chat
 from chatrepl.chat.usage import Usage
@@ -169,14 +170,45 @@ def chat_of(
 def test_what_a_request_may_take_is_its_prompt_and_the_longest_reply() -> None:
     purse = Ledger()
     chat, _ = chat_of(purse, "Yes.")
+    chat.counter.load()
     list(chat.say("Hello"))
     prompt = chat.calibration.request(chat.conversation.messages[:1])
     assert [most.tokens for most in purse.asked] == [prompt + 100]
     assert (purse.open, purse.released) == (0, 1)
 
 
+def test_a_prompt_is_counted_only_if_that_can_matter() -> None:
+    purse = Ledger()
+    chat, provider = chat_of(purse, "Yes.", "No.", said=talk(40))
+    list(chat.say("Hello"))
+    assert not chat.counter.loaded
+    purse.refuses = [OVER]
+    list(chat.say("And now"))
+    assert chat.counter.loaded
+    assert len(provider.requests) == 2
+    at_first, too_much, counted = purse.asked
+    exact = [chat.calibration.request(request.messages) + 100 for request in provider.requests]
+    assert exact[0] < at_first.tokens
+    assert (counted.tokens, exact[1] < too_much.tokens) == (exact[1], True)
+    assert at_first.tokens <= 8_192
+    assert purse.open == 0
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.text(max_size=400), min_size=1, max_size=12))
+def test_what_is_reserved_without_counting_is_enough(texts: list[str]) -> None:
+    purse = Ledger()
+    said = Conversation()
+    for text in texts:
+        said = said.asking(Message("user", text)).answered(Message("assistant", text), "stop", None)
+    chat, provider = chat_of(purse, "Yes.", said=said)
+    list(chat.say("Hello"))
+    [request], [most] = provider.requests, purse.asked
+    assert most.tokens >= chat.calibration.request(request.messages) + request.max_tokens
+
+
 def test_a_refused_request_is_not_sent_and_the_talk_is_as_before() -> None:
-    purse = Ledger(refuses=[OVER])
+    purse = Ledger(refuses=[OVER, OVER])  # by what it surely fits, then as it is counted
     chat, provider = chat_of(purse, "Yes.")
     with pytest.raises(BudgetError):
         list(chat.say("Hello"))
@@ -276,6 +308,7 @@ def test_a_cap_in_dollars_asks_for_the_price_of_the_longest_reply() -> None:
     purse = Ledger(caps=(DAY,))
     chat, _ = chat_of(purse, "Yes.")
     chat.pricing = Priced()
+    chat.counter.load()
     list(chat.say("Hello"))
     prompt = chat.calibration.request(chat.conversation.messages[:1])
     assert [most.cost for most in purse.asked] == [Decimal(3 * prompt + 5 * 100)]
