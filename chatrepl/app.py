@@ -168,6 +168,7 @@ class App:
             overflow=self.settings.overflow,
             scale=self._scale(),
             pricing=pricing_of(self.settings),
+            purse=self.keeping.purse,
         )
         self._chat.ask_for(self.settings.parameters, self._schema)
         recorder = self.keeping.recorder(self.saved)
@@ -175,6 +176,7 @@ class App:
             self._chat.begin(self.conversation, recorder, self.saved.tree, self.saved.spending())
         else:
             self._chat.begin(self.conversation, recorder)
+        self._chat.allowance.prepare(self._chat)
         return self._chat
 
     def use_model(self, chat: Chat, name: str) -> None:

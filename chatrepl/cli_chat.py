@@ -35,6 +35,7 @@ Exit status:
   7    the reply was cut off by max_tokens
   8    network or server: refused, 5xx, a cut or stalled stream, no chat completion
   9    the reply is not what was asked for: not by --schema, or no code for --code
+  10   the request might pass a cap of the budget: it was not sent
   129  the terminal was closed (SIGHUP); what came of a reply is kept
   130  Ctrl-C
   143  asked to end (SIGTERM); what came of a reply is kept

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from chatrepl.amounts import read_amount
 from chatrepl.errors import SettingsError
 
 Kind = Literal["openai", "azure", "embedded"]
@@ -112,10 +113,19 @@ class ModelTable(Table, frozen=True):
     parameters: Parameters = Parameters()
 
 
+class Budget(Table, frozen=True):
+    """What may be spent at most, each in US dollars or as `read_amount` reads it."""
+
+    session: float | str | None = None
+    day: float | str | None = None
+    month: float | str | None = None
+
+
 class ConfigFile(Choices, frozen=True):
     """The whole of config.toml."""
 
     persona: str | None = None
+    budget: Budget | None = None
     editing_mode: EditingMode = "emacs"
     submit: Submit = "enter"
     theme: ThemeName = "auto"
@@ -131,6 +141,7 @@ _INNER: dict[str, tuple[type[Table], type]] = {
     "providers": (ProviderTable, dict),
     "models": (ModelTable, dict),
     "prices": (Prices, Table),
+    "budget": (Budget, Table),
     "parameters": (Parameters, Table),
     "examples": (Example, list),
 }
@@ -198,6 +209,8 @@ class _Check:
                 self._extra(part, (*at, key))
             elif key == "styles" and isinstance(part, dict):
                 self._styles(part, (*at, key))
+            elif shape is Budget:
+                self._amount(part, (*at, key))
         flat = {key: part for key, part in value.items() if key not in inner}
         try:
             return msgspec.structs.replace(msgspec.convert(flat, shape), **inner)
@@ -235,6 +248,13 @@ class _Check:
             if not isinstance(style, str):
                 got = _plain(type(style).__name__)
                 raise self.error(where, f"{_dotted(where)}: Expected text, got {got}")
+
+    def _amount(self, written: object, at: tuple[str | int, ...]) -> None:
+        """Check an amount of the budget."""
+        try:
+            read_amount(written)
+        except ValueError as error:
+            raise self.error(at, f"{_dotted(at)}: {error}") from error
 
     def _inner(self, key: str, value: object, at: tuple[str | int, ...]) -> Any:
         shape, container = _INNER[key]

@@ -12,6 +12,7 @@
     │   └── ContextOverflowError        5   the server counted more tokens than its window holds
     ├── ContentFilterError              6   the server's filter refused the prompt
     ├── UnfitReplyError                 9   the reply is whole, but not what was asked for
+    ├── BudgetError                     10  the request might pass a cap of the budget
     └── ServerError                     8   network or server
         ├── ConnectionFailedError       8   refused, no such host, TLS, proxy
         ├── StreamInterruptedError      8   the stream was cut or fell silent
@@ -115,6 +116,12 @@ class UnfitReplyError(ChatreplError):
     """A whole reply that is not what was asked for: no JSON by the schema, or without code."""
 
     status = 9
+
+
+class BudgetError(ChatreplError):
+    """What the request may take at most would pass a cap of the budget: it was not sent."""
+
+    status = 10
 
 
 class ServerError(ChatreplError):

@@ -10,13 +10,17 @@ from typing import Any
 
 import msgspec
 
-from chatrepl.chat.ports import NoRecorder, Recorder
+from chatrepl.amounts import read_amount
+from chatrepl.chat.budgets import Cap, Period
+from chatrepl.chat.ports import NoPurse, NoRecorder, Purse, Recorder
 from chatrepl.chat.sessions import Saved
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.paths import expanded
 from chatrepl.providers import smollm2
 from chatrepl.settings import Settings, Sources
+from chatrepl.store.budgets import Budgets
+from chatrepl.store.counts import CountsRecorder
 from chatrepl.store.database import Database
 from chatrepl.store.recorder import SessionRecorder
 from chatrepl.store.sessions import Sessions
@@ -42,12 +46,20 @@ class Keeping:
         self._closing = closing
         self._saves = False
         self._base_url = self._persona = ""
+        self._budgets: Budgets | None = None
 
     def follow(self, settings: Settings, sources: Sources) -> None:
         """Keep by these settings from now on: whether at all, and where the model is."""
         self._saves = settings.save
         self._base_url = _base_url(settings, sources)
         self._persona = settings.persona or ""
+        if self._budgets is None and (caps := _caps(settings, sources)):
+            self._budgets = Budgets(self._database, caps)
+
+    @property
+    def purse(self) -> Purse:
+        """What is to be asked before something is spent."""
+        return self._budgets or NoPurse()
 
     def find(self, name: str) -> Saved:
         """Read the session that a person means; "" is the last one. Raises ChatreplError."""
@@ -66,18 +78,28 @@ class Keeping:
     def recorder(self, saved: Saved | None = None, title: str | None = None) -> Recorder:
         """Give who keeps a session from now on: a saved one, or one that is still to begin."""
         if not self._saves:
-            return NoRecorder()
-        recorder = SessionRecorder(self._database, self._notice, title, clean)
+            return self._counting()
+        recorder = SessionRecorder(self._database, self._notice, title, clean, self._budgets)
         recorder.base_url, recorder.persona = self._base_url, self._persona
         if saved is not None:
             recorder.go_on(saved)
         self._closing(recorder.close)
         return recorder
 
+    def _counting(self) -> Recorder:
+        """Give who keeps no word: with a budget, what is used is counted all the same."""
+        if self._budgets is None:
+            return NoRecorder()
+        counting = CountsRecorder(self._database, self._notice, self._budgets, self._persona)
+        self._closing(counting.close)
+        return counting
+
     def moved(self, chat: Chat) -> None:
         """Let a chat's session know where the model is by now, and which persona is taken."""
         if isinstance(chat.recorder, SessionRecorder):
             chat.recorder.base_url, chat.recorder.persona = self._base_url, self._persona
+        elif isinstance(chat.recorder, CountsRecorder):
+            chat.recorder.persona = self._persona
 
     def open(self, chat: Chat, name: str) -> Saved:
         """Go on with a saved session instead; the model stays. Raises ChatreplError."""
@@ -154,3 +176,16 @@ def _base_url(settings: Settings, sources: Sources) -> str:
     if settings.provider in sources.file.providers:
         return ""
     return re.sub(r"//[^/?#]*@", "//", settings.server.base_url or "")
+
+
+def _caps(settings: Settings, sources: Sources) -> list[Cap]:
+    """Give the caps of the budget."""
+    caps = []
+    periods: tuple[Period, ...] = ("session", "day", "month")
+    for period in periods:
+        written = getattr(settings.budget, period, None)
+        if written is not None:
+            amount = read_amount(written)
+            where = f"budget.{period} in {sources.file_path}"
+            caps.append(Cap(period, amount.value, amount.in_tokens, where))
+    return caps

@@ -15,6 +15,7 @@ import msgspec
 
 from chatrepl.config import (
     PARAMETERS,
+    Budget,
     Choices,
     ConfigFile,
     EditingMode,
@@ -86,6 +87,7 @@ class Settings:
     plain: bool = False
     accessible: bool = False
     save: bool = True
+    budget: Budget | None = None
     theme: ThemeName = "auto"
     styles: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ModelTable] = field(default_factory=dict)
@@ -189,6 +191,7 @@ class Sources:
             examples=tuple(persona.examples),
             editing_mode=self.file.editing_mode,
             submit=self.file.submit,
+            budget=self.file.budget,
             theme=self.file.theme,
             styles=self.file.styles,
             models=self.file.models,

@@ -729,7 +729,7 @@ OPTIONS = [
     *("--accessible", "--config", "--verbose", "--install-completion", "--show-completion"),
     *("--version", "-h, --help"),
 ]
-STATUSES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 129, 130, 143]
+STATUSES = [*range(11), 129, 130, 143]
 
 
 def test_help_lists_every_option_and_exit_status(home: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from chatrepl.chat.catalogue import ASSUMED_WINDOW, DEFAULT_MODEL, LARGEST_DEFAULT_REPLY
 from chatrepl.config import (
+    Budget,
     ConfigFile,
     Example,
     ModelTable,
@@ -113,8 +114,12 @@ def test_it_shows_every_key_of_a_table_and_no_other(section: str, expected: set[
     assert keys_of(section) == expected
 
 
-@pytest.mark.parametrize(("key", "shape"), [("prices", Prices), ("parameters", Parameters)])
-def test_it_shows_every_key_of_an_inline_table(key: str, shape: type[Prices | Parameters]) -> None:
+@pytest.mark.parametrize(
+    ("key", "shape"), [("prices", Prices), ("parameters", Parameters), ("budget", Budget)]
+)
+def test_it_shows_every_key_of_an_inline_table(
+    key: str, shape: type[Prices | Parameters | Budget]
+) -> None:
     [line] = [line for line in LINES if line.key == key]
     assert set(line.value) == set(shape.__struct_fields__)
 

@@ -29,17 +29,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chatrepl.chat.attachments import AttachedImage, AttachedText, Attachment
+    from chatrepl.chat.budgets import Standing
     from chatrepl.chat.catalogue import ModelCard, Served, card_for
     from chatrepl.chat.conversation import Conversation, from_messages
     from chatrepl.chat.costs import Completion, Price, Pricing, Spending
     from chatrepl.chat.events import (
         Assumed,
+        BudgetNear,
         Condensed,
         Condensing,
         Event,
         Finished,
         LegacyMarkup,
         NotCondensed,
+        PriceUnknown,
         ReasoningDelta,
         Refitted,
         Retrying,
@@ -60,6 +63,7 @@ __all__ = [
     "AttachedImage",
     "AttachedText",
     "Attachment",
+    "BudgetNear",
     "Chat",
     "ChatreplError",
     "Completion",
@@ -76,6 +80,7 @@ __all__ = [
     "NotCondensed",
     "Price",
     "Pricing",
+    "PriceUnknown",
     "Provider",
     "ReasoningDelta",
     "Recorder",
@@ -85,6 +90,7 @@ __all__ = [
     "Served",
     "Spending",
     "Stalled",
+    "Standing",
     "TextDelta",
     "Trimmed",
     "Usage",
@@ -103,6 +109,7 @@ _ELSEWHERE = {
     "ChatreplError": "errors",
     "Exchange": "exchanges",
     "Message": "messages",
+    "Standing": "budgets",
     "Usage": "usage",
 }
 """Modules of the names that are no event."""

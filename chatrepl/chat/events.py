@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chatrepl.chat.budgets import Standing
 from chatrepl.chat.usage import Usage
 
 
@@ -99,6 +100,20 @@ class Stalled:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetNear:
+    """Four fifths of a cap of the budget are spent. Said once for each."""
+
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class PriceUnknown:
+    """The budget has a cap in US dollars and can't count this model. Said once for each."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """What the server says this completion used."""
 
@@ -130,6 +145,8 @@ Event = (
     | Refitted
     | Retrying
     | Stalled
+    | BudgetNear
+    | PriceUnknown
     | UsageReport
     | Finished
 )

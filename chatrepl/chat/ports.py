@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from chatrepl.chat.budgets import Amounts, Cap, Standing
 from chatrepl.chat.catalogue import ModelCard, Served
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.costs import Completion
@@ -114,3 +115,51 @@ class NoRecorder:
 
     def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
         """Keep nothing."""
+
+
+class Purse(Protocol):
+    """Who knows what may still be spent, and shares it with others."""
+
+    @property
+    def caps(self) -> Sequence[Cap]:
+        """Give the caps of the budget; if there are none, nothing need be reserved."""
+
+    def reserve(
+        self, most: Amounts, session: str | None, so_far: Amounts, *, anyway: bool = False
+    ) -> Sequence[Standing]:
+        """Reserve what a request may take at most, and give how the caps stood before.
+
+        `so_far` is what was spent in a session that has no id yet, or will have none. Raises
+        BudgetError if a cap would be passed, unless it is to be sent `anyway`, and StorageError if
+        that can't be found out; then nothing is reserved.
+        """
+
+    def standings(self, session: str | None, so_far: Amounts) -> Sequence[Standing]:
+        """Give how the caps stand. Raises StorageError."""
+
+    def release(self) -> None:
+        """Let go of what is still reserved: the turn has ended."""
+
+
+class NoPurse:
+    """Lets everything be spent."""
+
+    caps: tuple[Cap, ...] = ()
+
+    def reserve(
+        self,
+        most: Amounts,
+        session: str | None,
+        so_far: Amounts,
+        *,
+        anyway: bool = False,
+    ) -> Sequence[Standing]:
+        """Reserve nothing."""
+        return ()
+
+    def standings(self, session: str | None, so_far: Amounts) -> Sequence[Standing]:
+        """Know no cap."""
+        return ()
+
+    def release(self) -> None:
+        """Do nothing."""

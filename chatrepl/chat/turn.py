@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from chatrepl.chat.allowance import Allowance
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Scale
 from chatrepl.chat.catalogue import ModelCard
@@ -30,7 +31,7 @@ from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.extras import Extra, extra_of, formless
 from chatrepl.chat.measure import Measured
 from chatrepl.chat.messages import Message
-from chatrepl.chat.ports import NoRecorder, Provider, Recorder, Request
+from chatrepl.chat.ports import NoPurse, NoRecorder, Provider, Purse, Recorder, Request
 from chatrepl.chat.schema import Schema
 from chatrepl.chat.thinking import thoughts_apart
 from chatrepl.chat.tree import Tree
@@ -91,6 +92,7 @@ class Chat(Measured):
     `spending` is what its session has used, `pricing` who knows what that costs; `sent` is what
     was sent last. `thoughts` are those before the last reply, as far as they came; nobody keeps
     them. `parameters` are sent with each request; `schema`, if any, is what a reply is to hold to.
+    `allowance` is asked before each request whether the budget has room for it.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that a chat is made of
@@ -104,10 +106,12 @@ class Chat(Measured):
         scale: Scale | None = None,
         recorder: Recorder | None = None,
         pricing: Pricing | None = None,
+        purse: Purse | None = None,
     ) -> None:
         super().__init__(provider, card, scale, reply_limit)
         self.begin(conversation or Conversation(), recorder)
         self.pricing: Pricing = pricing or NoPricing()
+        self.allowance = Allowance(purse or NoPurse())
         self.ask_for({})
         self.overflow: Overflow = overflow
         self._warned = False
@@ -180,6 +184,13 @@ class Chat(Measured):
         self.recorder.keep(self.conversation, *self.tree.marks(self.conversation))
 
     def _exchange(self, draft: Conversation, *, goes_on: bool = False) -> Iterator[Event]:
+        """Say a draft; however that ends, nothing stays reserved for it."""
+        try:
+            yield from self._answer(draft, goes_on=goes_on)
+        finally:
+            self.allowance.release()
+
+    def _answer(self, draft: Conversation, *, goes_on: bool) -> Iterator[Event]:
         prompt = draft.exchanges[-1].messages[0]
         if prompt == self.draft:
             self.draft = None  # it is one no longer: its count stays
@@ -188,6 +199,7 @@ class Chat(Measured):
         check_images(window.messages, self.card)
         if window.outgrown and self.overflow == "ask":
             raise too_full(window, self.calibration.about)
+        yield from self.allowance.afford(self, window)
         talk = self.conversation if goes_on else draft.with_last(self._placed(draft.exchanges[-1]))
         turn = _Turn(formless(self.parameters) if goes_on else self.parameters)
         try:
@@ -276,8 +288,9 @@ class Chat(Measured):
             planned = plan(window, self.calibration, thinks=self.card.thinks)
         if not planned.exchanges:
             raise PromptTooLongError("What has to go is too long for the model to condense.")
-        yield Condensing(planned.exchanges)
         asked = planned.request
+        yield from self.allowance.afford(self, asked)
+        yield Condensing(planned.exchanges)
         parameters = for_summary(self.parameters)
         request = Request(self.card, asked.messages, asked.max_tokens, parameters)
         with closing(self._call(request, "summary")) as events:

@@ -10,6 +10,7 @@ from chatrepl.chat.costs import Completion
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.sessions import Saved, title_of
 from chatrepl.errors import StorageError
+from chatrepl.store.budgets import Budgets, remove_reservations
 from chatrepl.store.database import Database
 from chatrepl.store.journal import Journal
 from chatrepl.store.rows import (
@@ -41,7 +42,8 @@ class SessionRecorder:
     once that it is again. What could not be written is written as soon as it can be. `session` is
     the id, None before there is one; `title` None until there is one; `unsaved` says that
     something could not be written, `base_url` where the model is, `persona` which one is taken.
-    `shown` gives what is seen of a text, of which a title is made.
+    `shown` gives what is seen of a text, of which a title is made; `budgets` holds what was
+    reserved for what is said, if anything is.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class SessionRecorder:
         say: Callable[[str], None],
         title: str | None = None,
         shown: Callable[[str], str] = str,
+        budgets: Budgets | None = None,
     ) -> None:
         self.session: str | None = None
         self.title = title
@@ -58,6 +61,7 @@ class SessionRecorder:
         self._database = database
         self._say = say
         self._shown = shown
+        self._budgets = budgets
         self.unsaved = False
         self._rows: dict[int, int] = {}  # of exchanges, by their ids in the tree
         self._new: list[int] = []  # of these, what this transaction has added
@@ -105,7 +109,8 @@ class SessionRecorder:
             self._talk = self._talk.with_last(exchange)
         if self._talk.exchanges[-1].reply is None:
             self._vain = (self._talk.parent, self._talk.head)
-        self._ends.append(_End(self._talk, exchange is not None, self._spent))
+        reserved = self._budgets.take_over() if self._budgets else []
+        self._ends.append(_End(self._talk, exchange is not None, self._spent, reserved))
         self._kept.pop("head", None)
         self._journal.end()
         self.keep(talk, pins, drops)
@@ -274,6 +279,7 @@ class SessionRecorder:
         self._write_time(connection, exchange)
         for completion in end.spent:
             write_completion(connection, row, exchange, completion, self.persona)
+        remove_reservations(connection, end.reserved)
         if end.answered and exchange.reply is not None:
             if not may_become(connection, row, exchange.reply.content):
                 # Another program has gone on with the same reply: that one stays as it is.
@@ -314,11 +320,12 @@ class SessionRecorder:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How the last exchange of a talk ended, and what it used."""
+    """How the last exchange of a talk ended, what it used, and what was reserved for it."""
 
     talk: Conversation
     answered: bool
     spent: list[Completion]
+    reserved: list[int]
 
 
 def _state(talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> dict[str, object]:

@@ -142,16 +142,16 @@ def write_completion(
             persona,
             *_counts(completion.usage),
             completion.estimated,
-            _units(completion.cost),
+            units(completion.cost),
             completion.priced_by,
         ),
     )
 
 
-def _units(cost: Decimal | None) -> int | None:
+def units(cost: Decimal | None) -> int | None:
     """Give a cost as the database has it; one that is no bill is not known."""
-    units = None if cost is None else int((cost * COST_UNITS).to_integral_value())
-    return None if units is None or not 0 <= units < _NO_BILL else units
+    whole = None if cost is None else int((cost * COST_UNITS).to_integral_value())
+    return None if whole is None or not 0 <= whole < _NO_BILL else whole
 
 
 def may_become(connection: sqlite3.Connection, row: int, reply: str) -> bool:

@@ -7,12 +7,14 @@ from typing import cast
 
 from chatrepl.chat.events import (
     Assumed,
+    BudgetNear,
     Condensed,
     Condensing,
     Event,
     Finished,
     LegacyMarkup,
     NotCondensed,
+    PriceUnknown,
     ReasoningDelta,
     Refitted,
     Retrying,
@@ -143,7 +145,16 @@ def _choose(keys: str, outcome: Outcome, *, asked: bool) -> None:
 
 
 Notable = (
-    Assumed | Trimmed | Condensing | Condensed | NotCondensed | LegacyMarkup | Refitted | Retrying
+    Assumed
+    | Trimmed
+    | Condensing
+    | Condensed
+    | NotCondensed
+    | LegacyMarkup
+    | Refitted
+    | Retrying
+    | BudgetNear
+    | PriceUnknown
 )
 """Events that are said in a line."""
 
@@ -175,6 +186,13 @@ def in_words(event: Notable, *, in_chat: bool = True) -> str:
         case Refitted(window):
             return (
                 f"the server counts more tokens: trimmed for its window of {window:,}, sent again"
+            )
+        case BudgetNear(standing):
+            return str(standing)
+        case PriceUnknown(model):
+            return (
+                f"The price of {model} is not known: the budget does not count it. "
+                f'[models."{model}"] prices in the config file sets it.'
             )
         case Retrying(reason, wait, attempt, attempts):
             return f"{reason.rstrip('.')}. Trying again in {wait:.1f} s ({attempt} of {attempts})."

@@ -18,6 +18,7 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.turn import Chat
 from chatrepl.errors import ChatreplError, WindowFullError
 from chatrepl.terminal.attachments import compose, outlined, waiting
+from chatrepl.terminal.budget import within_budget
 from chatrepl.terminal.commands import (
     as_line,
     as_message,
@@ -197,7 +198,8 @@ class Repl:
         while again:
             reply = self.chat.conversation.exchanges[-1].reply
             assert reply is not None
-            again = self.answer(self.chat.go_on(), "", open_block(reply.content))
+            show = partial(self.answer, text="", before=open_block(reply.content))
+            again = within_budget(self, self.chat.go_on, show)
 
     def show_where(self, saved: Saved) -> None:
         """Show where a session stands that is gone on with."""
@@ -269,7 +271,7 @@ class Repl:
             self._ask(begin, line)
         except WindowFullError as full:
             self.screen.notice(full.text)
-            self._keep_typed()
+            self.keep_typed()
             choice = self.prompt.choose(_ROOM)
             self.prefill = "" if choice in {"n", "t", "s"} else line
             match choice:
@@ -289,7 +291,7 @@ class Repl:
 
     def _ask(self, begin: Callable[[], Iterator[Event]], line: str) -> None:
         """Show a turn, and as often as the user wants it another after one that stalled."""
-        while self.answer(begin(), line):
+        while within_budget(self, begin, partial(self.answer, text=line)):
             self.prefill = ""
             if self._answered:
                 begin = self.chat.retry
@@ -310,7 +312,7 @@ class Repl:
             typed = keyboard.typed if keyboard.is_held else None
             show_turn(events, reply, outcome, typed, self._say_thoughts)
         except KeyboardInterrupt:
-            self._keep_typed()
+            self.keep_typed()
             stopped = "asking again" if outcome.ask_again else "stopped"
             self.screen.notice(f"{stopped}; what came is kept" if outcome.text else stopped)
         else:
@@ -353,7 +355,7 @@ class Repl:
         try:
             act()
             if self.prompt.keyboard.has_kept:
-                self._keep_typed()
+                self.keep_typed()
         except ChatreplError as error:
             error.hint = f"{error.hint} {error.commands}".strip()
             self.screen.error(error)
@@ -371,11 +373,11 @@ class Repl:
             if self._chat is not None:
                 with suppress(KeyboardInterrupt):  # what is not written now will be later
                     self._chat.keep()
-        self._keep_typed()
+        self.keep_typed()
         if not self._answered:
             self.prefill = self.prefill or line
 
-    def _keep_typed(self) -> None:
+    def keep_typed(self) -> None:
         """Keep what was typed ahead off the wires: it was typed for another course of things."""
         self._typed += self.prompt.typed_ahead()
 

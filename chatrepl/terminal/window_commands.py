@@ -51,13 +51,14 @@ def usage(repl: "Repl", _: str) -> None:
     screen, spent = repl.screen, repl.chat.spending
     if not spent.completions:
         screen.notice("nothing has been used yet")
-        return
-    if screen.accessible:
+    elif screen.accessible:
         show_lines(spending.in_sentences(spent), screen)
     else:
         screen.out.print(spending.table(spent, screen.out.width))
     for line in spending.remarks(spent):
         screen.notice(line)
+    for standing in repl.chat.allowance.standings(repl.chat):
+        screen.notice(str(standing))
 
 
 def _how_estimated(calibration: "Calibration") -> str:

@@ -93,6 +93,7 @@ class Stage:
         host = re.sub(r"^\w+://([^/]*).*", r"\1", self.address)
         text = text.replace(self.stranger.root, "http://OTHER").replace(host, "HOST")
         text = re.sub(r"Temporary failure in name resolution|No address .*?hostname", NO_NAME, text)
+        text = re.sub(r"[^\s(]*/config\.toml", "FILE", text)
         text = re.sub(r" \(_ssl\.c:\d+\)", "", text)
         return re.sub(r"in 0\.[345] s", "in 0.5 s", text)  # the jitter
 
@@ -353,6 +354,22 @@ CASES: tuple[Case, ...] = (
         prompt=" ".join("abcdefghijklmnopqrstuvwxyz"),
         again="hi",
         settings=ONCE,
+    ),
+    Case(
+        "The request might pass a cap of the budget",
+        answers(),
+        10,
+        (
+            "This request may take up to 2,081 tokens; 0 of the session's 2,070 tokens are spent",
+            "(budget.session in FILE)",
+        ),
+        "Lower --max-tokens",
+        requests=0,
+        prompt=" ".join("abcdefghijklmnopqrstuvwxyz"),
+        again="hi",
+        repl=("This request may take up to 2,081 tokens", "send it all the same", "y/n>"),
+        keys="n\r",
+        settings='[budget]\nsession = "2_070 tokens"',
     ),
     Case(
         "The server does not know a parameter that can be named otherwise or left out (400)",
