@@ -67,15 +67,15 @@ def usage(  # noqa: PLR0913, PLR0917 - the options of the command
     paths = Paths.from_environment()
     with closing(Database(paths.sessions, screen.notice)) as database:
         bill = Ledger(database).bill(by, begin, today)
-    config = expanded(os.environ.get("CHATREPL_CONFIG") or paths.config / "config.toml")
     if form:
-        _write(_text(bill, form, config), out, force=force)
+        _write(_text(bill, form), out, force=force)
         if out is not None:
             screen.notice(f"The usage is in {out}")
     elif bill.rows:
         from chatrepl.chat.bill import remarks  # noqa: PLC0415
         from chatrepl.terminal.bill import show  # noqa: PLC0415
 
+        config = expanded(os.environ.get("CHATREPL_CONFIG") or paths.config / "config.toml")
         show(bill, screen)
         sys.stdout.flush()  # what there is to remark comes after it
         for line in remarks(bill, config):
@@ -123,11 +123,11 @@ def _form(flags: dict[str, bool], out: Path | None) -> str:
     return form
 
 
-def _text(bill: "Bill", form: str, config: Path) -> str:
+def _text(bill: "Bill", form: str) -> str:
     if form == "html":
         from chatrepl.store.bill_page import bill_page  # noqa: PLC0415 - rarely wanted
 
-        return bill_page(bill, config)
+        return bill_page(bill)
     from chatrepl.terminal.bill import as_csv, as_dict  # noqa: PLC0415
 
     if form == "csv":

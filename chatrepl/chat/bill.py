@@ -19,7 +19,10 @@ NAMES: dict[By, tuple[str, ...]] = {
     "session": ("session", "title"),
     "persona": ("persona",),
 }
-"""What names a row of a bill; a session that is deleted, or was not saved, has None for it."""
+"""What names a row of a bill."""
+
+NAMELESS = {"session": "–", "title": "deleted or not saved", "persona": "none"}
+"""What to show in the place of a name that is None."""
 
 NUMBERS = (
     *("requests", "prompt_tokens", "cached_tokens", "reasoning_tokens", "completion_tokens"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from html import escape
 
-from chatrepl.chat.bill import NAMES, Bar, Bill, Row, bunched, days_a_bar, remarks, span
+from chatrepl.chat.bill import NAMELESS, NAMES, Bar, Bill, Row, bunched, days_a_bar, remarks, span
 from chatrepl.chat.costs import Total, dollars
 from chatrepl.store.frame import framed
 from chatrepl.store.sections import one_line
@@ -13,8 +13,8 @@ _MOST_BARS = 92  # a quarter of a year by days; on a telephone each has some pix
 _NUMBERS = ("requests", "prompt", "cached", "reasoning", "completion", "cost")
 
 
-def bill_page(bill: Bill, config: object) -> str:
-    """Give the whole page; `config` is the config file, which it names where prices are missing."""
+def bill_page(bill: Bill) -> str:
+    """Give the whole page. It names no file of this machine: it may be shown to others."""
     about = "Nothing was asked in this time."
     main = ""
     if bill.days:
@@ -24,7 +24,10 @@ def bill_page(bill: Bill, config: object) -> str:
             [
                 _chart("Cost", bill, lambda total: total.cost, lambda total: total.in_words),
                 _chart("Requests", bill, _requests, lambda total: f"{total.completions:,}"),
-                *(f"<p>{escape(one_line(line))}</p>\n" for line in remarks(bill, config)),
+                *(
+                    f"<p>{escape(one_line(line))}</p>\n"
+                    for line in remarks(bill, "the config file")
+                ),
                 _table(bill.by, NAMES[bill.by], bill.rows, bill.total),
             ]
         )
@@ -79,7 +82,7 @@ def _bar(place: int, bar: Bar, share: Decimal, shown: str) -> str:
 def _table(by: str, names: Sequence[str], rows: Sequence[Row], total: Total) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     head += "".join(f'<th scope="col" class="n">{name}</th>' for name in _NUMBERS)
-    lines = "".join(f"<tr>{_names(row.names)}{_cells(row.total)}</tr>\n" for row in rows)
+    lines = "".join(f"<tr>{_names(names, row)}{_cells(row.total)}</tr>\n" for row in rows)
     span = f' colspan="{len(names)}"' if len(names) > 1 else ""
     return (
         f'<h2>By {by}</h2>\n<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
@@ -88,10 +91,11 @@ def _table(by: str, names: Sequence[str], rows: Sequence[Row], total: Total) -> 
     )
 
 
-def _names(names: Sequence[str | None]) -> str:
-    return "".join(
-        f'<td dir="auto">{"–" if name is None else escape(one_line(name))}</td>' for name in names
-    )
+def _names(names: Sequence[str], row: Row) -> str:
+    """Give the cells of a row's names; a day is one word."""
+    kind = ' class="day"' if names == NAMES["day"] else ""
+    shown = [one_line(name or NAMELESS[head]) for head, name in zip(names, row.names, strict=True)]
+    return "".join(f'<td{kind} dir="auto">{escape(name)}</td>' for name in shown)
 
 
 def _cells(total: Total) -> str:
@@ -119,8 +123,10 @@ rect { fill: var(--link); }
 rect.none { fill: var(--dim); }
 .axis { margin: .3rem 0 0; }
 h2 { margin-top: 1.5rem; }
-table { font-size: .9rem; }
-.n { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td:not(.n) { min-width: 6rem; }
+table { font-size: .85rem; }
+th, td { padding: .25rem .5rem; }
+.n, .day { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.n { text-align: end; }
+td:not(.n) { min-width: 5rem; }
 tfoot { font-weight: bold; }
 """

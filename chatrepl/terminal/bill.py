@@ -3,10 +3,11 @@
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chatrepl.chat.bill import (
+    NAMELESS,
     NAMES,
     NUMBERS,
     Bar,
@@ -30,7 +31,6 @@ _NAME, _GAP = 10, 2  # columns that the last name must have, and between two col
 _SOME = {"day": 31}  # rows of a table on a terminal that nobody wants to scroll through
 _SOME_OTHERS = 20
 _HEIGHT, _WIDEST = 6, 6  # lines of a chart, columns of a bar
-_NAMELESS = {"session": "deleted or not saved", "persona": "none"}
 
 # The numbers that there is room for: as many as fit.
 _CHOICES = (
@@ -87,7 +87,7 @@ def _sum(rows: Iterable[Row]) -> Total:
 def _words(row: Row, bill: Bill) -> list[str]:
     """Give a row's names as a person reads them; those of no session in particular come last."""
     names = [" ".join(clean(name).split()) for name in row.names if name is not None]
-    names = names or [_NAMELESS[bill.by]]
+    names = names or [NAMELESS[NAMES[bill.by][-1]]]
     return [""] * (len(NAMES[bill.by]) - len(names)) + names
 
 
