@@ -113,7 +113,16 @@ HOMES = {
     "platformdirs": (("paths",), False),
     "msgspec": (
         (
-            *("app", "config", "connecting", "keeping", "parameters", "personas", "providers"),
+            *(
+                "app",
+                "cli_usage",
+                "config",
+                "connecting",
+                "keeping",
+                "parameters",
+                "personas",
+                "providers",
+            ),
             *("settings", "store"),
         ),
         False,

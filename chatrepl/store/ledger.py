@@ -15,7 +15,8 @@ from chatrepl.store.rows import COST_UNITS, stamp
 _LONG_AGO = date(1970, 1, 1)  # when nobody kept a ledger
 _MOST = 10**12  # tokens of a completion; a server may say anything, and a sum must not overflow
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
-_NONE = (0,) * 9
+_NONE, _UNPRICED = (0,) * 9, 7
+_PLACES = len(str(COST_UNITS)) - 1
 
 # Costs are summed in two parts, dollars and what is below: the sum of large ones would overflow.
 _SUMS = f"""
@@ -53,21 +54,23 @@ class Ledger:
         unpriced: tuple[tuple[str, str], ...] = ()
         if self.database.file.exists():
             with self.database.reading() as connection:
-                for day, found, counts in _cells(connection, by, since):
-                    names = (day.isoformat(),) if by == "day" else found
+                for day, names, counts in _cells(connection, by, since):
                     days[day] = _plus(days.get(day, _NONE), counts)
                     rows[names] = _plus(rows.get(names, _NONE), counts)
-                unpriced = _unpriced(connection, since)
                 if by == "session":
                     titles = dict(connection.execute("SELECT id, title FROM session"))
+                if any(counts[_UNPRICED] for counts in days.values()):
+                    unpriced = _unpriced(connection, since)
         billed = [Row(names, _total(counts)) for names, counts in rows.items()]
-        if by == "session":
+        if by == "day":
+            billed = [Row((str(day),), _total(counts)) for day, counts in sorted(days.items())]
+        elif by == "session":
             billed = [Row((*row.names, titles.get(row.names[0])), row.total) for row in billed]
         if by != "day":
             billed.sort(key=_dearest_first)
-        total = _total(_plus(_NONE, *rows.values()))
-        since_day = None if since is None else since.isoformat()
-        return Bill(by, since_day, tuple(billed), _timeline(days, since, today), total, unpriced)
+        total = _total(_plus(_NONE, *days.values()))
+        start = None if since is None else str(since)
+        return Bill(by, start, tuple(billed), _timeline(days, since, today), total, unpriced)
 
 
 def _cells(
@@ -115,9 +118,13 @@ def _day_of(ended: str) -> tuple[date, str]:
 
 
 def _midnight(day: date) -> str:
-    """Give the time when a local day begins, as the database has times."""
+    """Give the time when a local day begins, as the database has times.
+
+    On a day that has no midnight, since clocks go forward then, `timestamp` gives the time when
+    they do, and `astimezone` would give an hour before.
+    """
     try:
-        return stamp(datetime.combine(day, time.min).astimezone(UTC))
+        return stamp(datetime.fromtimestamp(datetime.combine(day, time.min).timestamp(), UTC))
     except (ValueError, OverflowError, OSError):  # at the ends of the calendar
         return ""
 
@@ -139,7 +146,7 @@ def _plus(*counts: _Counts) -> _Counts:
 
 def _total(counts: _Counts) -> Total:
     requests, prompt, completion, cached, reasoning, dollars, rest, unpriced, estimated = counts
-    cost = dollars + Decimal(rest) / COST_UNITS
+    cost = Decimal(dollars * COST_UNITS + rest).scaleb(-_PLACES)
     return Total(requests, Usage(prompt, completion, cached, reasoning), cost, unpriced, estimated)
 
 
@@ -155,6 +162,5 @@ def _timeline(days: Mapping[date, _Counts], since: date | None, today: date) -> 
     nothing = Total()
     every = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return tuple(
-        Bar(day.isoformat(), day.isoformat(), _total(days[day]) if day in days else nothing)
-        for day in every
+        Bar(str(day), str(day), _total(days[day]) if day in days else nothing) for day in every
     )
