@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -71,9 +72,9 @@ def test_a_column_is_as_high_as_its_share_and_the_least_is_seen() -> None:
     assert columns([1, 0.25], 4, 1, BLOCKS) == ["███ ▂▂▂"]
 
 
-@pytest.mark.parametrize("step", range(17))
+@pytest.mark.parametrize("step", range(1, 17))
 def test_each_eighth_of_a_line_is_another_column(step: int) -> None:
-    drawn = "".join(columns([step / 16], 1, 2, BLOCKS))
+    drawn = "".join(columns([(step - 0.4) / 16], 1, 2, BLOCKS))
     assert sum(BLOCKS.index(mark) for mark in drawn) == step
 
 
@@ -137,10 +138,11 @@ def test_a_bill_fits_the_screen(
 def test_rows_that_are_left_out_are_one_so_that_the_table_adds_up(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    show(bill("model", rows=100), Wide(80))
+    rows = [Row(("p", f"m{number}"), Total(number)) for number in range(100, 0, -1)]
+    show(replace(bill("model"), rows=tuple(rows)), Wide(80))
     lines = capsys.readouterr().out.splitlines()
     others = next(line for line in lines if "80 more" in line)
-    assert re.findall(r"[\d,.]+", others) == ["80", "160", "98,765,360", "187,600", "0.032"]
+    assert others.split()[:3] == ["80", "more", "3,240"], "1 + 2 + … + 80"
     show(bill("day", rows=100, days=200), Wide(80))
     assert "69 before" in capsys.readouterr().out.splitlines()[1]
 
