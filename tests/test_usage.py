@@ -175,8 +175,8 @@ def test_in_a_pipe_there_is_a_line_for_each_row_and_remarks_go_to_stderr(home: P
     done = run("usage", "--by", "model", home=home)
     assert done.returncode == 0
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
-        *(["openai", "gpt-5", "2", "2400", "2000", "60", "160", "2.469135780246", "0", "0"],),
-        *(["ollama", "m[bold] =1", "1", "1200", "1000", "30", "80", "", "1", "1"],),
+        *(["openai", "gpt-5", "2", "2400", "2000", "160", "60", "2.469135780246", "0", "0"],),
+        *(["ollama", "m[bold] =1", "1", "1200", "1000", "80", "30", "", "1", "1"],),
     ]
     assert "1 of 3 requests has no price (m[bold]" in done.stderr
     assert str(home / "chatrepl" / "config" / "config.toml") in done.stderr
@@ -201,8 +201,8 @@ def test_json_and_csv_have_every_digit(here: Path, capsys: Captured) -> None:
         "requests": 2,
         "prompt_tokens": 2400,
         "cached_tokens": 2000,
-        "reasoning_tokens": 60,
         "completion_tokens": 160,
+        "reasoning_tokens": 60,
         "cost": "2.469135780246",
         "unpriced": 0,
         "estimated": 0,

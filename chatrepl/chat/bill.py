@@ -7,7 +7,7 @@ from functools import reduce
 from operator import add
 from typing import Literal
 
-from chatrepl.chat.costs import Total
+from chatrepl.chat.costs import Total, in_full
 from chatrepl.chat.usage import Usage
 
 By = Literal["day", "model", "session", "persona"]
@@ -25,7 +25,7 @@ NAMELESS = {"session": "–", "title": "deleted or not saved", "persona": "none"
 """What to show in the place of a name that is None."""
 
 NUMBERS = (
-    *("requests", "prompt_tokens", "cached_tokens", "reasoning_tokens", "completion_tokens"),
+    *("requests", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
     *("cost", "unpriced", "estimated"),
 )
 """The numbers of a row, for other programs: see `numbers`."""
@@ -108,23 +108,12 @@ def numbers(total: Total) -> dict[str, int | str | None]:
     """
     usage, unknown = total.usage, total.completions and total.unpriced == total.completions
     values = (
-        *(total.completions, usage.prompt_tokens, usage.cached_tokens, usage.reasoning_tokens),
-        usage.completion_tokens,
-        None if unknown else exact(total.cost),
+        *(total.completions, usage.prompt_tokens, usage.cached_tokens),
+        *(usage.completion_tokens, usage.reasoning_tokens),
+        None if unknown else in_full(total.cost),
         *(total.unpriced, total.estimated),
     )
     return dict(zip(NUMBERS, values, strict=True))
-
-
-def exact(cost: Decimal) -> str:
-    """Write an amount with every digit that it has.
-
-    >>> exact(Decimal("12.340000000000")), exact(Decimal("1E+2")), exact(Decimal("0E-12"))
-    ('12.34', '100', '0')
-    """
-    whole, _, part = f"{cost:f}".partition(".")
-    part = part.rstrip("0")
-    return f"{whole}.{part}" if part else whole
 
 
 def remarks(bill: Bill, config: object) -> list[str]:

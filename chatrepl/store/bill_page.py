@@ -10,7 +10,7 @@ from chatrepl.store.frame import framed
 from chatrepl.store.sections import one_line
 
 _MOST_BARS = 92  # a quarter of a year by days; on a telephone each has some pixels
-_NUMBERS = ("requests", "prompt", "cached", "reasoning", "completion", "cost")
+_NUMBERS = ("requests", "prompt", "cached", "reply", "reasoning", "cost")
 
 
 def bill_page(bill: Bill) -> str:
@@ -104,8 +104,8 @@ def _cells(total: Total) -> str:
         f"{total.completions:,}",
         f"{about}{usage.prompt_tokens:,}",
         f"{usage.cached_tokens:,}",
-        f"{usage.reasoning_tokens:,}",
         f"{about}{usage.completion_tokens:,}",
+        f"{usage.reasoning_tokens:,}",
         total.in_words,
     )
     return "".join(f'<td class="n">{escape(cell)}</td>' for cell in cells)

@@ -34,8 +34,8 @@ _HEIGHT, _WIDEST = 6, 6  # lines of a chart, columns of a bar
 
 # The numbers that there is room for: as many as fit.
 _CHOICES = (
-    ("requests", "prompt", "cached", "reasoning", "completion", "cost"),
-    ("requests", "prompt", "completion", "cost"),
+    ("requests", "prompt", "cached", "reply", "reasoning", "cost"),
+    ("requests", "prompt", "reply", "cost"),
     ("requests", "cost"),
     ("cost",),
 )
@@ -97,7 +97,7 @@ def _spoken(total: Total) -> str:
     requests = "1 request" if total.completions == 1 else f"{total.completions:,} requests"
     return (
         f"{requests}, {about}{usage.prompt_tokens:,} prompt tokens "
-        f"({usage.cached_tokens:,} cached), {about}{usage.completion_tokens:,} completion tokens "
+        f"({usage.cached_tokens:,} cached), {about}{usage.completion_tokens:,} reply tokens "
         f"({usage.reasoning_tokens:,} reasoning), {_spoken_cost(total)}"
     )
 
@@ -151,8 +151,8 @@ def _cells(total: Total) -> dict[str, str]:
         "requests": f"{total.completions:,}",
         "prompt": f"{about}{usage.prompt_tokens:,}",
         "cached": f"{usage.cached_tokens:,}",
+        "reply": f"{about}{usage.completion_tokens:,}",
         "reasoning": f"{usage.reasoning_tokens:,}",
-        "completion": f"{about}{usage.completion_tokens:,}",
         "cost": total.in_words,
     }
 
