@@ -55,17 +55,17 @@ class Ledger:
         if self.database.file.exists():
             with self.database.reading() as connection:
                 for day, names, counts in _cells(connection, by, since):
-                    days[day] = _plus(days.get(day, _NONE), counts)
-                    rows[names] = _plus(rows.get(names, _NONE), counts)
+                    days[day] = _plus(days[day], counts) if day in days else counts
+                    rows[names] = _plus(rows[names], counts) if names in rows else counts
                 if by == "session":
                     titles = dict(connection.execute("SELECT id, title FROM session"))
                 if any(counts[_UNPRICED] for counts in days.values()):
                     unpriced = _unpriced(connection, since)
-        billed = [Row(names, _total(counts)) for names, counts in rows.items()]
         if by == "day":
-            billed = [Row((str(day),), _total(counts)) for day, counts in sorted(days.items())]
+            rows = {(str(day),): counts for day, counts in sorted(days.items())}
         elif by == "session":
-            billed = [Row((*row.names, titles.get(row.names[0])), row.total) for row in billed]
+            rows = {(name, titles.get(name)): counts for (name,), counts in rows.items()}
+        billed = [Row(names, _total(counts)) for names, counts in rows.items()]
         if by != "day":
             billed.sort(key=_dearest_first)
         total = _total(_plus(_NONE, *days.values()))
