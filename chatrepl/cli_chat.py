@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from chatrepl import __version__, cli_doctor, cli_init, cli_key, cli_personas, cli_sessions
+from chatrepl import (
+    __version__,
+    cli_doctor,
+    cli_init,
+    cli_key,
+    cli_personas,
+    cli_sessions,
+    cli_usage,
+)
 from chatrepl.cli_help import places
 from chatrepl.cli_options import (
     HELP_NAMES,
@@ -46,6 +54,7 @@ COMMANDS_HELP = """
 Commands (as the first word):
   models [TEXT]    list the models that the provider offers
   sessions         list the saved conversations; search, show, rename, rm, export
+  usage            show what was used and what it cost
   key set|rm|list  keep the key of a provider in the system keyring
   personas [NAME]  list the personas, or show one
   init             ask three questions and write a config file
@@ -56,10 +65,6 @@ A prompt that begins with a command's name needs -- before it:
 
 EPILOG = "\b" + COMMANDS_HELP + "\n\b" + STATUSES + "\n\b" + places()
 
-
-RESERVED = ("usage",)
-"""First words that will be subcommands: a prompt that begins with one needs `--` before it."""
-
 _app = new_app()
 _models_app = new_app()
 _COMMANDS = {
@@ -69,6 +74,7 @@ _COMMANDS = {
     "personas": cli_personas.app,
     "init": cli_init.app,
     "doctor": cli_doctor.app,
+    "usage": cli_usage.app,
 }
 
 
@@ -85,9 +91,6 @@ def read(argv: list[str]) -> Wanted | int:
     app, name, rest = _app, "chatrepl", argv
     at = _first_word(argv)
     first = argv[at] if at < len(argv) else ""
-    if first in RESERVED:
-        text = f"'{first}' is the name of a subcommand, which this version does not have yet."
-        raise SettingsError(text, f"T{as_prompt(argv, at)[1:]}")
     if first in _COMMANDS:
         app, name, rest = _COMMANDS[first], f"chatrepl {first}", argv[:at] + argv[at + 1 :]
     # Not `main`: it makes a closed standard output status 1.

@@ -63,6 +63,7 @@ MAY_IMPORT = {
         "cli_sessions",
         "cli_shells",
         "cli_talk",
+        "cli_usage",
         "errors",
         "terminal",
     },
@@ -90,6 +91,7 @@ MAY_IMPORT = {
     "cli_key": {"cli_options", "errors", "paths", "settings", "store", "terminal"},
     "cli_options": set(),
     "cli_sessions": {"chat", "cli_options", "errors", "paths", "store", "terminal"},
+    "cli_usage": {"chat", "cli_options", "errors", "paths", "store", "terminal"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -104,23 +106,24 @@ HOMES = {
     "pygments": (("store.page", "terminal.highlighting"), False),
     "typer": (
         (
-            *(
-                "cli_chat",
-                "cli_completing",
-                "cli_doctor",
-                "cli_init",
-                "cli_key",
-                "cli_options",
-                "cli_personas",
-            ),
-            "cli_sessions",
+            *("cli_chat", "cli_completing", "cli_doctor", "cli_init", "cli_key", "cli_options"),
+            *("cli_personas", "cli_sessions", "cli_usage"),
         ),
         False,
     ),
     "platformdirs": (("paths",), False),
     "msgspec": (
         (
-            *("app", "config", "connecting", "keeping", "parameters", "personas", "providers"),
+            *(
+                "app",
+                "cli_usage",
+                "config",
+                "connecting",
+                "keeping",
+                "parameters",
+                "personas",
+                "providers",
+            ),
             *("settings", "store"),
         ),
         False,

@@ -2,7 +2,7 @@
 
 It holds no script and loads nothing, for attached images are in it, and what was said in it is
 inert: markup becomes text, a link leads to http, https or mailto and shows where, an image of the
-text is a link. The policy in its head would stop whatever came through all the same.
+text is a link. The policy in its frame would stop whatever came through all the same.
 """
 
 import re
@@ -18,7 +18,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from chatrepl.store.sections import UNSAFE, Section, one_line
+from chatrepl.store.frame import framed
+from chatrepl.store.sections import Section, one_line
 
 _DEEPEST = 100
 _LONGEST_CODE = 100_000  # characters; some of Pygments' lexers take quadratic time
@@ -153,62 +154,17 @@ def page(title: str, about: str, sections: Sequence[Section]) -> str:
         + "</article>\n"
         for section in sections
     )
-    html = _PAGE.format(
-        policy=_POLICY.format("img-src data:; " if any(s.images for s in sections) else ""),
-        title=escape(title),
-        about=f'<p class="about">{escape(about)}</p>' if about else "",
-        style=style,
-        articles=articles,
-    )
-    return UNSAFE.sub("\ufffd", html)  # once more: the parser has decoded entities
+    images = "data:" if any(section.images for section in sections) else ""
+    return framed(title, about, articles, style, images)
 
-
-_POLICY = "default-src 'none'; {}style-src 'unsafe-inline'"
-
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>
-<h1 dir="auto">{title}</h1>
-{about}
-</header>
-<main>
-{articles}</main>
-</body>
-</html>
-"""
 
 _STYLE = """\
-:root {
-  color-scheme: light dark;
-  --page: #fff; --tint: #f6f8fa; --line: #d1d9e0; --ink: #1f2328; --dim: #59636e; --link: #0550ae;
-}
-* { box-sizing: border-box; }
-body {
-  max-width: 48rem; margin: 0 auto; padding: 2rem 1rem 4rem;
-  background: var(--page); color: var(--ink);
-  font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: anywhere;
-}
-h1 { margin: 0; font-size: 1.6rem; line-height: 1.3; }
-.about, .target, .cut, h2 { color: var(--dim); }
-.about { margin: .3rem 0 0; font-size: .9rem; }
-body > header { margin-bottom: 2rem; padding-bottom: 1rem; border-bottom: 1px solid var(--line); }
+.target, .cut { color: var(--dim); }
 article { margin: 1.5rem 0; }
 article.user, article.system {
   padding: .8rem 1rem; border-radius: .5rem; background: var(--tint); border: 1px solid var(--line);
 }
 article.system { border-style: dashed; }
-h2 { margin: 0 0 .4rem; font-size: .85rem; line-height: 1.4; }
 .text > :first-child { margin-top: 0; }
 .text > :last-child, blockquote > :last-child { margin-bottom: 0; }
 .cut { margin: .6rem 0 0; font-size: .9rem; font-style: italic; }
@@ -216,7 +172,7 @@ h2 { margin: 0 0 .4rem; font-size: .85rem; line-height: 1.4; }
 .text h3 { font-size: 1.3rem; }
 .text h4 { font-size: 1.15rem; }
 .text h5, .text h6 { font-size: 1rem; }
-p, ul, ol, blockquote, pre, .wide { margin: 0 0 .9rem; }
+ul, ol, blockquote, pre { margin: 0 0 .9rem; }
 ul, ol { padding-inline-start: 1.6rem; }
 li > p { margin-bottom: .4rem; }
 li > pre.code { margin-top: .4rem; }
@@ -239,15 +195,8 @@ pre.code[data-language]::before {
   content: attr(data-language); display: block; overflow: hidden; text-overflow: ellipsis;
   margin-bottom: .4rem; color: var(--dim); font: .75rem/1.4 system-ui, sans-serif;
 }
-.wide { overflow-x: auto; }
 img { max-width: 100%%; height: auto; }
-table { border-collapse: collapse; overflow-wrap: normal; }
-th, td {
-  padding: .3rem .7rem; border: 1px solid var(--line); text-align: start; vertical-align: top;
-}
-th { background: var(--tint); }
 @media screen and (max-width: 30rem) {
-  body { padding: 1rem .75rem 2rem; }
   article.user, article.system { padding: .6rem .75rem; }
   pre.code { padding: .6rem .75rem; }
 }
@@ -255,20 +204,11 @@ th { background: var(--tint); }
 %(light)s
 }
 @media screen and (prefers-color-scheme: dark) {
-:root {
-  --page: #0d1117; --tint: #161b22; --line: #30363d; --ink: #e6edf3; --dim: #9198a1;
-  --link: #79b8ff;
-}
 %(dark)s
 }
 .code .err { color: inherit; background: none; border: 0; }
 @media print {
-  :root { color-scheme: light; }
-  @page { margin: 2cm; }
-  body { max-width: none; padding: 0; font-size: 10.5pt; }
-  h1, h2, h3, h4, h5, h6 { break-after: avoid; }
   pre.code { white-space: pre-wrap; overflow-wrap: anywhere; box-decoration-break: clone; }
-  tr, blockquote { break-inside: avoid; }
-  .wide { overflow: visible; }
+  blockquote { break-inside: avoid; }
 }
 """

@@ -3,12 +3,15 @@
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from chatrepl.chat.catalogue import card_for
 from chatrepl.chat.conversation import Conversation
+from chatrepl.chat.costs import Completion
 from chatrepl.chat.events import Event, TextDelta
+from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.ports import Provider
 from chatrepl.chat.sessions import Saved
 from chatrepl.chat.tree import Tree
@@ -16,6 +19,7 @@ from chatrepl.chat.turn import Chat
 from chatrepl.providers.scripted import ScriptedProvider
 from chatrepl.store.database import Database
 from chatrepl.store.recorder import SessionRecorder
+from chatrepl.store.rows import stamp, write_completion
 from chatrepl.store.sessions import Sessions
 
 
@@ -140,3 +144,21 @@ def shape(tree: Tree, talk: Conversation) -> tuple[list[Shape], list[str]]:
 def provider(of: Provider) -> Provider:
     """Have mypy check that a provider of a test is one."""
     return of
+
+
+def spend(
+    file: Path,
+    completion: Completion,
+    *,
+    ended: datetime | None = None,
+    persona: str = "",
+    exchange: int | None = None,
+    times: int = 1,
+) -> None:
+    """Write a completion into the ledger as a chat does, as if it had ended at a time."""
+    with closing(Database(file, print)) as database, database.writing() as connection:
+        for _ in range(times):
+            write_completion(connection, exchange, Exchange(()), completion, persona)
+            if ended is not None:
+                query = "UPDATE completion SET ended = ? WHERE id = last_insert_rowid()"
+                connection.execute(query, (stamp(ended),))

@@ -1,0 +1,166 @@
+"""Ledger: what completions cost, added up from the database."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from operator import add
+
+from chatrepl.chat.bill import Bar, Bill, By, Row
+from chatrepl.chat.costs import Total
+from chatrepl.chat.usage import Usage
+from chatrepl.store.database import Database
+from chatrepl.store.rows import COST_UNITS, stamp
+
+_LONG_AGO = date(1970, 1, 1)  # when nobody kept a ledger
+_MOST = 10**12  # tokens of a completion; a server may say anything, and a sum must not overflow
+_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+_NONE, _UNPRICED = (0,) * 9, 7
+_PLACES = len(str(COST_UNITS)) - 1
+
+# Costs are summed in two parts, dollars and what is below: the sum of large ones would overflow.
+_SUMS = f"""
+    count(*), {", ".join(f"sum(min(completion.{name}, {_MOST}))" for name in _COUNTS)},
+    coalesce(sum(cost / {COST_UNITS}), 0), coalesce(sum(cost % {COST_UNITS}), 0),
+    sum(cost IS NULL), sum(estimated)
+"""
+
+_NAMES: Mapping[By, str] = {
+    "day": "NULL",
+    "model": "completion.provider, completion.model",
+    "session": "exchange.session",
+    "persona": "nullif(persona, '')",
+}
+
+_Names = tuple[str | None, ...]
+_Counts = tuple[int, ...]
+
+
+class Ledger:
+    """The completions of a database. Every method may raise StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def bill(self, by: By, since: date | None, today: date) -> Bill:
+        """Draw up a bill of all that ended on the day `since` or later, by the user's local days.
+
+        Days are in their order; all else has what cost most first. What is reserved for requests
+        under way is not in it.
+        """
+        days: dict[date, _Counts] = {}
+        rows: dict[_Names, _Counts] = {}
+        titles: dict[str | None, str] = {}
+        unpriced: tuple[tuple[str, str], ...] = ()
+        if self.database.file.exists():
+            with self.database.reading() as connection:
+                for day, names, counts in _cells(connection, by, since):
+                    days[day] = _plus(days[day], counts) if day in days else counts
+                    rows[names] = _plus(rows[names], counts) if names in rows else counts
+                if by == "session":
+                    titles = dict(connection.execute("SELECT id, title FROM session"))
+                if any(counts[_UNPRICED] for counts in days.values()):
+                    unpriced = _unpriced(connection, since)
+        if by == "day":
+            rows = {(str(day),): counts for day, counts in sorted(days.items())}
+        elif by == "session":
+            rows = {(name, titles.get(name)): counts for (name,), counts in rows.items()}
+        billed = [Row(names, _total(counts)) for names, counts in rows.items()]
+        if by != "day":
+            billed.sort(key=_dearest_first)
+        total = _total(_plus(_NONE, *days.values()))
+        start = None if since is None else str(since)
+        return Bill(by, start, tuple(billed), _timeline(days, since, today), total, unpriced)
+
+
+def _cells(
+    connection: sqlite3.Connection, by: By, since: date | None
+) -> Iterator[tuple[date, _Names, _Counts]]:
+    """Give the sums of each day by names, in one pass: a day at a time, by the index of times.
+
+    A day begins at local midnight, so one on which clocks are changed has 23 or 25 hours. Days
+    without completions are skipped.
+    """
+    columns = _NAMES[by]
+    session = "LEFT JOIN exchange ON exchange.id = exchange" if by == "session" else ""
+    query = f"""
+        SELECT {columns}, {_SUMS} FROM completion {session}
+        WHERE completion.ended >= ? AND completion.ended < ? GROUP BY {columns}
+    """  # noqa: S608 - nothing of it is from outside
+    start = _midnight(since) if since else ""
+    while True:
+        first = _first(connection, start)
+        if first is None:
+            return
+        day, end = _day_of(first)
+        for row in connection.execute(query, (first, end)):
+            yield day, row[: -len(_NONE)], row[-len(_NONE) :]
+        start = end
+
+
+def _first(connection: sqlite3.Connection, start: str) -> str | None:
+    query = "SELECT min(ended) FROM completion WHERE ended >= ?"
+    found: str | None = connection.execute(query, (start,)).fetchone()[0]
+    return found
+
+
+def _day_of(ended: str) -> tuple[date, str]:
+    """Give the local day of a time, and the time when the next one begins.
+
+    What is no time, which we have not written, is long ago, and the next one follows at once.
+    """
+    try:
+        day = datetime.fromisoformat(ended).astimezone().date()
+        end = _midnight(day + timedelta(days=1))
+    except (ValueError, OverflowError, OSError):
+        day, end = _LONG_AGO, ""
+    return max(day, _LONG_AGO), end if end > ended else ended + " "
+
+
+def _midnight(day: date) -> str:
+    """Give the time when a local day begins, as the database has times.
+
+    On a day that has no midnight, since clocks go forward then, `timestamp` gives the time when
+    they do, and `astimezone` would give an hour before.
+    """
+    try:
+        return stamp(datetime.fromtimestamp(datetime.combine(day, time.min).timestamp(), UTC))
+    except (ValueError, OverflowError, OSError):  # at the ends of the calendar
+        return ""
+
+
+def _unpriced(connection: sqlite3.Connection, since: date | None) -> tuple[tuple[str, str], ...]:
+    query = """
+        SELECT provider, model FROM completion WHERE cost IS NULL AND ended >= ?
+        GROUP BY provider, model ORDER BY count(*) DESC, provider, model
+    """
+    return tuple(connection.execute(query, (_midnight(since) if since else "",)))
+
+
+def _plus(*counts: _Counts) -> _Counts:
+    total = _NONE
+    for each in counts:
+        total = tuple(map(add, total, each))
+    return total
+
+
+def _total(counts: _Counts) -> Total:
+    requests, prompt, completion, cached, reasoning, dollars, rest, unpriced, estimated = counts
+    cost = Decimal(dollars * COST_UNITS + rest).scaleb(-_PLACES)
+    return Total(requests, Usage(prompt, completion, cached, reasoning), cost, unpriced, estimated)
+
+
+def _dearest_first(row: Row) -> tuple[Decimal, int, Sequence[str]]:
+    return -row.total.cost, -row.total.completions, [name or "" for name in row.names]
+
+
+def _timeline(days: Mapping[date, _Counts], since: date | None, today: date) -> tuple[Bar, ...]:
+    """Give every day from the first to today, or to the last where a clock was ahead."""
+    if not days:
+        return ()
+    first, last = max(since or min(days), _LONG_AGO), max(today, *days)
+    nothing = Total()
+    every = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return tuple(
+        Bar(str(day), str(day), _total(days[day]) if day in days else nothing) for day in every
+    )
