@@ -26,7 +26,7 @@ from chatrepl.store.rows import (
     write_reply,
     write_usage,
 )
-from chatrepl.store.undisturbed import undisturbed
+from chatrepl.undisturbed import undisturbed
 
 _PATIENCE = 3.0  # seconds that another program may hold it for
 _SHORT_PATIENCE = 0.2  # where it has held it that long before
