@@ -6,13 +6,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from chatrepl.terminal.prompt import Prompt, letting_keys_through
+from chatrepl.terminal.prompt import Prompt, _asked, letting_keys_through
 from chatrepl.terminal.theme import Theme
 
 USUAL = 0.0042
@@ -61,13 +63,30 @@ def ended() -> Iterator[list[Callable[[], bool]]]:
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("moment", ["before", "in a task", "as it ends"])
+def end() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Early(PromptSession[str]):
+    """A session that a signal comes to before it runs."""
+
+    def prompt(self, *given: Any, **options: Any) -> str:
+        end()
+        return super().prompt(*given, **options)
+
+
+def test_a_signal_just_before_the_prompt_is_not_forgotten(ended: list[Callable[[], bool]]) -> None:
+    with create_pipe_input() as keys:
+        session = Early(input=keys, output=DummyOutput())
+        ended.append(lambda: session.app.is_running)
+        with pytest.raises(SystemExit, match="False"):
+            _asked(session, "> ")
+
+
+@pytest.mark.parametrize("moment", ["at once", "in a task", "as it ends"])
 def test_a_signal_leaves_when_the_prompt_has_ended(
     tmp_path: Path, ended: list[Callable[[], bool]], moment: str
 ) -> None:
-    def end() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
     async def end_in_task() -> None:
         end()
 
@@ -83,7 +102,7 @@ def test_a_signal_leaves_when_the_prompt_has_ended(
                 keys.send_text("\r")
                 app.after_render += lambda _: end() if app.is_done else None
 
-        if moment == "before":
+        if moment == "at once":
             app.on_reset += lambda _: end()
         with pytest.raises(SystemExit, match="False"):
             prompt.line("a line", on_shown=shown)
