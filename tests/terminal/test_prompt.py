@@ -1,6 +1,5 @@
 """What the prompt asks of the threads that work beside it, and of a signal to end."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -51,7 +50,7 @@ def test_what_fails_has_its_turns_as_before(usual: float) -> None:
 
 
 @pytest.fixture
-def ended() -> Iterator[list[Callable[[], bool]]]:
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], bool]]]:
     """A handler of SIGTERM that leaves, and notes what these answer as it does."""
     asked: list[Callable[[], bool]] = []
 
@@ -59,12 +58,13 @@ def ended() -> Iterator[list[Callable[[], bool]]]:
         sys.exit(str([ask() for ask in asked]))
 
     before = signal.signal(signal.SIGTERM, leave)
+    monkeypatch.setenv("TERM", "xterm")
     yield asked
     signal.signal(signal.SIGTERM, before)
 
 
 def end() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
 
 
 class Early(PromptSession[str]):
