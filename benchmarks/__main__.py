@@ -1,63 +1,81 @@
 """Measure everything that README.md says, each figure beside a floor of the same run.
 
-`python -m benchmarks` takes about a quarter of an hour and prints Markdown tables. The floors are
-the programs in benchmarks/floors/; floor and chatrepl take turns, and the figures are medians.
+`python -m benchmarks` takes about 20 minutes and prints Markdown tables; with `--full` it also
+holds the long talk with the embedded model, which takes another quarter of an hour. The floors
+are the programs in benchmarks/floors/; floor and chatrepl take turns, and the figures are medians.
+`--write` puts the table into docs/benchmarks.md, and README's rows of it into README.md.
 """
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks import start, stream
+from benchmarks import long_talk, scale, start, stream, trimming
 from benchmarks.lab import Lab
-from benchmarks.report import Row, figures, machine
+from benchmarks.report import Row, document, figures, machine, written_into
 
-_PARTS = {
+_PARTS: dict[str, Callable[[Lab], list[Row]]] = {
     "start": start.start,
     "keys": start.keys,
     "enter": start.enter,
     "stream": stream.stream,
     "memory": stream.memory,
     "latency": stream.latency,
+    "trimming": trimming.trimming,
+    "scale": scale.scale,
+    "long-talk": long_talk.long_talk,
 }
-_OTHERS = ("trimming", "store")  # programs of their own, with tables of their own
-_NOTE = """
-Floors: a loop that prints what openai's client streams (one-shot, CPU, memory, send to screen); a
-bare PromptSession (prompt, keys), with openai imported before it (Enter); rich.markdown once over
-the whole reply (bytes out, for each byte of the reply). Growth is the exponent of CPU, less that
-of a reply of one word, from 2,000 to 40,000 pieces. A reply is its shape and its number of
-pieces, of about 4 characters, as fast as they can be sent unless at so many a second; `lines` is
-a code fence that comes a line a piece.
-"""
+_LONG = "long-talk"
+_STORE = "store"  # a program of its own, with a table of its own
+_ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks")
     parser.add_argument("--runs", type=int, default=7, help="how often, 7 by default")
-    names = ", ".join([*_PARTS, *_OTHERS])
-    parser.add_argument("--only", metavar="NAME,…", help=f"some of: {names}")
+    names = [*_PARTS, _STORE]
+    parser.add_argument("--only", metavar="NAME,…", help=f"some of: {', '.join(names)}")
+    parser.add_argument("--full", action="store_true", help=f"{_LONG} too")
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md and README")
     options = parser.parse_args()
-    wanted = options.only.split(",") if options.only else [*_PARTS, *_OTHERS]
-    if unknown := {*wanted} - {*_PARTS, *_OTHERS}:
-        parser.error(f"there is no {', '.join(sorted(unknown))}, only {names}")
-    print(f"{machine()}; medians of {options.runs}\n", flush=True)
-    for name in _OTHERS:
-        if name in wanted:
-            print(name, file=sys.stderr)
-            print(f"## {name.capitalize()}\n", flush=True)
-            command = [sys.executable, "-m", f"benchmarks.{name}"]
-            subprocess.run(command, check=True)  # noqa: S603 - this very interpreter
-            print(flush=True)
-    if chosen := [part for name, part in _PARTS.items() if name in wanted]:
-        rows: list[Row] = []
-        try:
-            with Lab(options.runs) as lab:
-                for part in chosen:
-                    rows += part(lab)
-        finally:  # what was measured before something failed took its time, too
-            if rows:
-                print(f"{figures(rows)}\n{_NOTE}", end="")
+    usual = names if options.full else [name for name in names if name != _LONG]
+    wanted = options.only.split(",") if options.only else usual
+    if unknown := {*wanted} - {*names}:
+        parser.error(f"there is no {', '.join(sorted(unknown))}, only {', '.join(names)}")
+    if options.write and not {*_PARTS} <= {*wanted}:
+        parser.error("--write needs all figures: --full, and no --only")
+    about = f"{machine()}; medians of {options.runs}."
+    print(f"{about}\n", flush=True)
+    if _STORE in wanted:
+        print(f"## {_STORE.capitalize()}\n", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{_STORE}"]
+        subprocess.run(command, check=True)  # noqa: S603 - this very interpreter
+        print(flush=True)
+    rows = _measured(options.runs, [name for name in _PARTS if name in wanted])
+    if options.write:
+        (_ROOT / "docs" / "benchmarks.md").write_text(document(about, rows), encoding="utf-8")
+        readme = _ROOT / "README.md"
+        text = readme.read_text(encoding="utf-8")
+        readme.write_text(written_into(text, about, rows), encoding="utf-8")
+
+
+def _measured(runs: int, names: list[str]) -> list[Row]:
+    """Measure parts and print what came of them."""
+    rows: list[Row] = []
+    if not names:
+        return rows
+    try:
+        with Lab(runs) as lab:
+            for name in names:
+                print(f"\n## {name.capitalize()}\n", flush=True)
+                rows += _PARTS[name](lab)
+    finally:  # what was measured before something failed took its time, too
+        if rows:
+            print(f"\n{figures(rows)}", flush=True)
+    return rows
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.report import Row
 from chatrepl.chat import Chat, Conversation, Message, card_for
 from chatrepl.chat.events import Refitted, UsageReport
 from chatrepl.errors import ChatreplError
@@ -21,6 +22,7 @@ from chatrepl.paths import Paths
 from chatrepl.providers import smollm2
 from chatrepl.providers.embedded import EmbeddedModel, EmbeddedProvider
 
+MAX_TOKENS = 64
 TEXTS = (
     "Please explain how a bicycle stays upright when it moves, and why it falls when it stops.",
     "def fib(n: int) -> int:\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\n\nIs it fast?",
@@ -79,32 +81,38 @@ def embedded_chat(provider: EmbeddedProvider, window: int, max_tokens: int) -> C
     return chat
 
 
+def long_talk(_: object = None, turns: int = 300, window: int = 1_024) -> list[Row]:
+    """Hold the talk, print what it came to, and give the rows of the whole table."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, log = Paths.from_environment().data, Path(folder, "log")
+        model = EmbeddedModel(None, data, log, window)
+        with closing(EmbeddedProvider(model, timeout=120)) as provider:
+            chat = embedded_chat(provider, window, MAX_TOKENS)
+            outcome = talk(chat, messages(turns))
+    scale = chat.calibration.scale
+    refused = Row("long talk: requests refused", None, len(outcome.errors), "")
+    for error in outcome.errors[:5]:
+        print(error)
+    if not outcome.uses:
+        print(f"{outcome.turns} turns did not fill the window")
+        return [refused]
+    use = statistics.mean(outcome.uses)
+    print("| turns | errors | sent again | full turns | mean use | largest use | scale |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    print(
+        f"| {outcome.turns} | {len(outcome.errors)} | {outcome.refits} | {len(outcome.uses)} "
+        f"| {use:.1%} | {max(outcome.uses):.1%} | {scale.mean:.2f} ± {scale.spread:.2f} |"
+    )
+    return [Row("long talk: full turns use of the window", None, 100 * use, "%"), refused]
+
+
 def main() -> None:
     """Hold the talk and print what it came to, as a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=300)
     parser.add_argument("--window", type=int, default=1_024)
-    parser.add_argument("--max-tokens", type=int, default=64)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data, log = Paths.from_environment().data, Path(folder, "log")
-        model = EmbeddedModel(None, data, log, options.window)
-        with closing(EmbeddedProvider(model, timeout=120)) as provider:
-            chat = embedded_chat(provider, options.window, options.max_tokens)
-            outcome = talk(chat, messages(options.turns))
-    scale = chat.calibration.scale
-    if not outcome.uses:
-        print(f"{outcome.turns} turns did not fill the window")
-        return
-    print("| turns | errors | sent again | full turns | mean use | largest use | scale |")
-    print("|--:|--:|--:|--:|--:|--:|--:|")
-    print(
-        f"| {outcome.turns} | {len(outcome.errors)} | {outcome.refits} | {len(outcome.uses)} "
-        f"| {statistics.mean(outcome.uses):.1%} | {max(outcome.uses):.1%} "
-        f"| {scale.mean:.2f} ± {scale.spread:.2f} |"
-    )
-    for error in outcome.errors[:5]:
-        print(error)
+    long_talk(None, options.turns, options.window)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,60 @@ TARGETS = {
     "send to screen, p99": Target(60, "figure"),
     "memory, ten turns": Target(75, "figure"),
     "memory, markdown 40000": Target(80, "figure"),
+    "trimming: a turn after 20,000 messages": Target(1.2),
+    **{
+        f"100,000 exchanges{more}: {what}": Target(300, "figure")
+        for more in ("", " in one session")
+        for what in (
+            *("sessions", "sessions search", "usage"),
+            *("--resume, to the prompt", "-c, to the request"),
+        )
+    },
+    "long talk: requests refused": Target(0, "figure"),
 }
-"""Of issue 5, by measure."""
+"""Of issues 5, 6 and 7, by measure."""
+
+MEASURES = (
+    "one-shot: start to request",
+    "REPL: start to prompt",
+    "REPL: first key echoed",
+    "REPL: worst key while loading",
+    "REPL: Enter to request after 2 s",
+    *(f"CPU, markdown {size}" for size in (500, 2000, 10000, 40000)),
+    "CPU, paragraph 20000",
+    "CPU, lines 10000",
+    "bytes out, markdown 10000",
+    "bytes out, markdown 500 at 100",
+    *(f"growth, {shape}" for shape in ("markdown", "paragraph", "fence", "list", "table")),
+    "memory, ten turns",
+    "memory, markdown 40000",
+    "send to screen, p50",
+    "send to screen, p99",
+    "trimming: 5,000 messages to 4,096 tokens",
+    "trimming: a turn after 20,000 messages",
+    *(measure for measure in TARGETS if measure.startswith("100,000")),
+    "long talk: full turns use of the window",
+    "long talk: requests refused",
+)
+"""All that can be measured, in the order of the table."""
+
+README = (
+    "one-shot: start to request",
+    "REPL: start to prompt",
+    "REPL: worst key while loading",
+    "REPL: Enter to request after 2 s",
+    "CPU, markdown 10000",
+    "CPU, markdown 40000",
+    "bytes out, markdown 10000",
+    "memory, markdown 40000",
+    "send to screen, p99",
+    "trimming: 5,000 messages to 4,096 tokens",
+    "trimming: a turn after 20,000 messages",
+    "100,000 exchanges: sessions search",
+    "100,000 exchanges: --resume, to the prompt",
+    "long talk: full turns use of the window",
+)
+"""What README shows of that; docs/benchmarks.md has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +97,10 @@ class Row:
     ours: float
     unit: str
 
+    def __post_init__(self) -> None:
+        """Refuse a measure that is none of MEASURES."""
+        assert self.measure in MEASURES, self.measure
+
     @property
     def ratio(self) -> float | None:
         """How many times the floor it is."""
@@ -52,7 +108,7 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         """Give it as the cells of the table."""
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        ratio = "" if self.ratio is None else f"{self.ratio:.{2 if self.ratio >= 0.01 else 5}f}"
         return self.measure, _shown(self.floor, self.unit), self._ours, ratio, self._to_reach
 
     @property
@@ -97,3 +153,38 @@ def machine() -> str:
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {with_them}"
     )
+
+
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+"""What README has around its figures."""
+
+_NOTE = """\
+The floors: a loop that prints what openai's client streams (one-shot, CPU, memory, send to
+screen); a bare PromptSession (prompt, keys), with openai imported before it (Enter); rich.markdown
+once over the whole reply (bytes out, for each byte of the reply); the loop of the API's guide
+(trimming), and the turn after 100 messages. A reply is its shape and its number of pieces, of
+about 4 characters, as fast as they can be sent unless at so many a second; `lines` is a code fence
+that comes a line a piece. Growth is the exponent of CPU from 2,000 to 40,000 pieces, less that of
+a reply of one word, and uncertain by 0.03. The ten turns keep tiktoken's vocabulary in memory,
+which is 41 MB. What 100,000 exchanges take is beyond the program's own start (`--version`; a
+start without a session; an answer with nothing stored): 2,000 sessions of 50, or one session. The
+long talk is 300 turns of English, code, Chinese, Arabic and emoji with the embedded model, in a
+window of 1,024 tokens.
+"""
+
+
+def document(about: str, rows: Sequence[Row]) -> str:
+    """Give docs/benchmarks.md: all figures, and what they mean."""
+    head = "# Benchmarks\n\nWritten by `python -m benchmarks --full --write`."
+    return f"{head}\n\n{about}\n\n{figures(rows)}\n\n{_NOTE}"
+
+
+def written_into(text: str, about: str, rows: Sequence[Row]) -> str:
+    """Put README's rows into its text. Raises ValueError if it has no place for them."""
+    before, _, rest = text.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise ValueError(f"README has no {BEGIN} … {END}")
+    by_name = {row.measure: row for row in rows}
+    chosen = [by_name[measure] for measure in README if measure in by_name]
+    return f"{before}{BEGIN}\n{about}\n\n{figures(chosen)}\n{END}{after}"

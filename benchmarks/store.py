@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chatrepl.chat.conversation import Conversation
@@ -34,12 +35,16 @@ def words(chance: random.Random, count: int) -> str:
 
 
 def fill(database: Database, sessions: int, exchanges: int) -> None:
-    """Make sessions, a thousand in a transaction; the rare word is in the one in the middle."""
+    """Make sessions with bills, a thousand exchanges or more in a transaction.
+
+    The rare word is in the session in the middle.
+    """
     chance = random.Random(1)  # noqa: S311 - no secret
     texts = [words(chance, 40) for _ in range(2_000)]
-    for first in range(0, sessions, 1_000):
+    step = max(1, 1_000 // exchanges)
+    for first in range(0, sessions, step):
         with database.writing() as connection:
-            for number in range(first, min(first + 1_000, sessions)):
+            for number in range(first, min(first + step, sessions)):
                 connection.execute(
                     "INSERT INTO session (id, title, created, updated, provider, model) "
                     "VALUES (?, ?, ?, ?, 'loop', 'gpt-4')",
@@ -52,6 +57,12 @@ def fill(database: Database, sessions: int, exchanges: int) -> None:
                         "finish_reason, messages) VALUES (?, ?, ?, ?, 'loop', 'gpt-4', 'stop', ?)",
                         (f"s{number:05}", parent, *(_time(number),) * 2, 2 * place + 2),
                     ).lastrowid
+                    connection.execute(
+                        "INSERT INTO completion (exchange, ended, purpose, provider, model, "
+                        "prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost, "
+                        "priced_by) VALUES (?, ?, 'reply', 'loop', 'gpt-4', 900, 60, 0, 0, ?, ?)",
+                        (parent, _time(number, place), 30_600_000_000, "genai-prices"),
+                    )
                     is_rare = number == sessions // 2 and place == 0
                     said = (RARE if is_rare else chance.choice(texts), chance.choice(texts))
                     connection.executemany(
@@ -64,8 +75,11 @@ def fill(database: Database, sessions: int, exchanges: int) -> None:
                 )
 
 
-def _time(number: int) -> str:
-    return f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}.000Z"
+def _time(number: int, place: int = 0) -> str:
+    """Give a time in 2026, another one for each session and each exchange of one."""
+    day, second = divmod(37 * number + place, 86_400)
+    time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(day % 300, second)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def milliseconds(act: Callable[[], object]) -> float:

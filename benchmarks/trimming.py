@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from benchmarks.report import Row
 from chatrepl.chat import Conversation, Message, card_for
 from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.exchanges import Exchange
@@ -105,23 +106,29 @@ def awkward(chance: random.Random, size: int = 1_000_000) -> dict[str, str]:
     }
 
 
-def main() -> None:
-    """Measure and print Markdown tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=5_000)
-    parser.add_argument("--samples", type=int, default=11)
-    options = parser.parse_args()
+def trimming(_: object = None, count: int = 5_000, samples: int = 11) -> list[Row]:
+    """Measure, print Markdown tables, and give the rows of the whole table."""
     chance = random.Random(1)  # noqa: S311 - no secret
     roles: tuple[Role, Role] = ("user", "assistant")
-    longest = 4 * options.messages
-    said = [Message(roles[number % 2], text(chance)) for number in range(longest)]
+    said = [Message(roles[number % 2], text(chance)) for number in range(4 * count)]
     texts = [text(chance) for _ in range(2 * TURNS)]
     load_encoding("cl100k_base")
+    rows = [_once(said[:count], texts[0], samples), _turns(said, count, texts)]
+    print("\nCounting a message\n")
+    print("| | tokens | seconds, best of 5 |")
+    print("|---|--:|--:|")
+    counter = TokenCounter(card_for(MODEL))
+    for name, long_text in awkward(chance).items():
+        best = min(seconds(partial(counter.text, long_text)) for _ in range(5))
+        print(f"| {name} | {counter.text(long_text):,} | {best:.2f} |")
+    return rows
 
-    messages = said[: options.messages]
-    theirs, recounts = guide_seconds(messages, options.samples)
+
+def _once(messages: Sequence[Message], prompt: str, samples: int) -> Row:
+    """Measure trimming once, by the guide's loop and by this program."""
+    theirs, recounts = guide_seconds(messages, samples)
     calibration = Calibration(TokenCounter(card_for(MODEL)))
-    talk = conversation(messages).asking(Message("user", texts[0]))
+    talk = conversation(messages).asking(Message("user", prompt))
     ours = seconds(lambda: fit(talk, calibration, context_window=WINDOW, max_tokens=MAX_TOKENS))
     once = seconds(lambda: guide_count(messages))
     print(f"{len(messages):,} messages of {WORDS} words, trimmed to {WINDOW:,} tokens\n")
@@ -130,26 +137,31 @@ def main() -> None:
     print(f"| the guide's loop, {recounts:,} recounts | {theirs:,.0f} | {theirs / once:,.0f} |")
     print(f"| chatrepl | {ours:.2f} | {ours / once:.2f} |")
     print(f"| the guide's loop / chatrepl | | {theirs / ours:,.0f} |\n")
+    return Row("trimming: 5,000 messages to 4,096 tokens", 1_000 * theirs, 1_000 * ours, "ms")
 
+
+def _turns(said: Sequence[Message], count: int, texts: Sequence[str]) -> Row:
+    """Measure turns after a short talk, a long one and a longer one."""
     print(f"A turn of 2 messages of {WORDS} words, {TURNS} turns, median\n")
     print("| history, messages | ms | of the shortest history's = 1 |")
     print("|--:|--:|--:|")
-    first = None
-    for size in (options.messages // 50, options.messages, longest):
+    costs = list[float]()
+    for size in (count // 50, count, len(said)):
         calibration = Calibration(TokenCounter(card_for(MODEL)))
         talk = conversation(said[:size])
         grow(talk, calibration, texts[:2])  # counts what there is
-        cost = 1_000 * statistics.median(grow(talk, calibration, texts[2:]))
-        first = first or cost
-        print(f"| {size:,} | {cost:.2f} | {cost / first:.2f} |")
+        costs.append(1_000 * statistics.median(grow(talk, calibration, texts[2:])))
+        print(f"| {size:,} | {costs[-1]:.2f} | {costs[-1] / costs[0]:.2f} |")
+    return Row("trimming: a turn after 20,000 messages", costs[0], costs[-1], "ms")
 
-    print("\nCounting a message\n")
-    print("| | tokens | seconds, best of 5 |")
-    print("|---|--:|--:|")
-    counter = TokenCounter(card_for(MODEL))
-    for name, long_text in awkward(chance).items():
-        best = min(seconds(partial(counter.text, long_text)) for _ in range(5))
-        print(f"| {name} | {counter.text(long_text):,} | {best:.2f} |")
+
+def main() -> None:
+    """Measure and print Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=5_000)
+    parser.add_argument("--samples", type=int, default=11)
+    options = parser.parse_args()
+    trimming(None, options.messages, options.samples)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ ROOMS = ("chat", "providers", "terminal", "store")
 MAY_IMPORT = {
     "chat": {"errors"},
     "providers": {"chat", "errors", "posix"},
-    "terminal": {"chat", "errors", "posix"},
-    "store": {"chat", "errors", "posix"},
+    "terminal": {"chat", "errors", "posix", "undisturbed"},
+    "store": {"chat", "errors", "posix", "undisturbed"},
     "errors": set(),
     "posix": set(),
+    "undisturbed": {"posix"},
     "paths": set(),
     "amounts": set(),
     "config": {"amounts", "errors"},

@@ -30,7 +30,9 @@ class Message:
         """Make the text encodable and note its size."""
         content = encodable(self.content)
         object.__setattr__(self, "content", content)
-        size = len(self.head.encode()) + sum(each.size for each in self.attachments)
+        size = len(content.encode())
+        if self.attachments:  # most have none, and a long session has many messages
+            size = len(self.head.encode()) + sum(each.size for each in self.attachments)
         if self.name is not None:
             name = encodable(self.name)
             object.__setattr__(self, "name", name)

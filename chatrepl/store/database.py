@@ -16,6 +16,7 @@ from chatrepl.posix import keep_to_owner
 from chatrepl.store.migrations import format_of, migrate
 
 _PATIENCE = 3.0  # seconds that another program may hold the database for
+_SLEEP, _LEAST_SLEEP = 0.01, 0.001  # seconds between two looks: at first, and from the first second
 
 
 class Database:
@@ -140,16 +141,21 @@ class Database:
 def _patiently(
     act: Callable[[], object], patience: float, give_up: Callable[[], object] = bool
 ) -> None:
-    """Try again for a while when another program has locked the database."""
-    end = time.monotonic() + patience
+    """Try again for a while when another program has locked the database.
+
+    Whoever has just written may write again before one who sleeps has looked: the longer
+    somebody has waited, the shorter the sleeps, so that of several programs none waits for ever.
+    """
+    begin = time.monotonic()
     while True:
         try:
             act()
         except sqlite3.OperationalError as error:
             locked = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-            if not locked or time.monotonic() > end or give_up():
+            waited = time.monotonic() - begin
+            if not locked or waited > patience or give_up():
                 raise
-            time.sleep(0.01)
+            time.sleep(max(_LEAST_SLEEP, _SLEEP * (1 - waited)))
         else:
             return
 

@@ -14,11 +14,11 @@ Unless another program holds the database all the while.
 class Journal:
     """Writes the pieces of a reply a few times a second, from a thread that ends with the reply.
 
-    `is_behind` says that the last writing did not succeed.
+    `failed` counts the writings in a row that did not succeed, up to the last one.
     """
 
     def __init__(self, write: Callable[[str], bool]) -> None:
-        self.is_behind = False
+        self.failed = 0
         self._write = write
         self._pieces: list[str] = []
         self._ended = threading.Event()
@@ -48,7 +48,9 @@ class Journal:
             with self._writing:
                 count = len(pieces)
                 if count and not ended.is_set():
-                    self.is_behind = not self._write("".join(pieces[:count]))
-                    if not self.is_behind:
+                    if self._write("".join(pieces[:count])):
+                        self.failed = 0
                         del pieces[:count]
+                    else:
+                        self.failed += 1
             ended.wait(EVERY)

@@ -27,10 +27,11 @@ from chatrepl.store.rows import (
     write_reply,
     write_usage,
 )
-from chatrepl.store.undisturbed import undisturbed
+from chatrepl.undisturbed import undisturbed
 
 _PATIENCE = 3.0  # seconds that another program may hold it for
-_SHORT_PATIENCE = 0.2  # where it has held it before
+_SHORT_PATIENCE = 0.2  # where it has held it that long before
+_FAILED = 4  # short ones of the journal in a row, after which it has: they take about 3 seconds
 
 _LETTERS = "bcdfghjkmnpqrstvwxz"  # they spell no words
 
@@ -150,7 +151,7 @@ class SessionRecorder:
 
         Whoever presses Ctrl-C does not wait for another program.
         """
-        held = self.unsaved or self._journal.is_behind
+        held = self.unsaved or self._journal.failed >= _FAILED
         with undisturbed() as signals:
             self._new, ends, before = [], len(self._ends), self.session
             try:
@@ -169,6 +170,7 @@ class SessionRecorder:
                 return False
             del self._ends[:ends]
             self._untitled = False
+            self._journal.failed = 0
             if before is not None and before != self.session:
                 self._say(f"The saved session {before} is gone: it goes on as {self.session}.")
             if self.unsaved:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
@@ -14,7 +14,7 @@ from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ThreadedAutoSugg
 from prompt_toolkit.completion import DynamicCompleter
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress, merge_key_bindings
@@ -25,6 +25,7 @@ from prompt_toolkit.renderer import CPR_Support
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.utils import is_dumb_terminal
 
+from chatrepl.posix import ENDING
 from chatrepl.terminal.background import Background, style_of
 from chatrepl.terminal.completion import CommandCompleter, Completable, begins_offer
 from chatrepl.terminal.folds import Folds, ShowWords
@@ -32,6 +33,7 @@ from chatrepl.terminal.history import History
 from chatrepl.terminal.keyboard import PASTE, PASTED, Keyboard
 from chatrepl.terminal.keys import Aside, Submit, bindings, shown_mode
 from chatrepl.terminal.theme import Theme
+from chatrepl.undisturbed import undisturbed
 
 _SWITCH = 0.001
 """Seconds until another thread has its turn while much is loaded: a key waits that long, often."""
@@ -93,6 +95,35 @@ def _session(**options: Any) -> PromptSession[Any]:
         return PromptSession(**options)
     with create_app_session(output=PlainTextOutput(sys.stdout)):
         return PromptSession(**options)
+
+
+_Line = TypeVar("_Line")
+
+
+def _asked(session: PromptSession[_Line], message: AnyFormattedText, default: str = "") -> _Line:
+    """Show a prompt, and give what is typed.
+
+    Who is asked to end (SIGTERM, SIGHUP) ends the prompt first, as Enter would: what a signal
+    raises in prompt_toolkit's tasks is lost there, or shown, and the cursor stays in the line.
+    """
+    app = session.app
+
+    def end() -> None:
+        if app.future is not None and not app.future.done():
+            app.exit(exception=EOFError)
+
+    def end_soon() -> None:
+        if app.loop is not None:
+            app.loop.call_soon_threadsafe(end)
+
+    def end_at_once() -> None:
+        if come:
+            end()
+
+    if is_dumb_terminal():  # such a prompt draws nothing that could stay, and has no `pre_run`
+        return session.prompt(message, default=default)
+    with undisturbed(ENDING[1:], end_soon) as come:
+        return session.prompt(message, default=default, pre_run=end_at_once)
 
 
 class Prompt:
@@ -260,7 +291,7 @@ class Prompt:
             return self._session.prompt(f"{self._mark}{default}", default=default)
         try:
             with patch_stdout(raw=True):  # what another thread says stands above the prompt
-                return self._session.prompt(self._message, default=default)
+                return _asked(self._session, self._message, default)
         finally:
             if self.keyboard.is_held:  # a text that is pasted meanwhile is one text
                 self._session.output.enable_bracketed_paste()
@@ -308,7 +339,7 @@ class Prompt:
         question = f"{'/'.join(choices)}> "
         while True:
             try:
-                line = session.prompt([("class:prompt", question)])
+                line = _asked(session, [("class:prompt", question)])
             except (KeyboardInterrupt, EOFError):
                 return None
             letter = line.strip().lower()

@@ -473,6 +473,26 @@ def test_a_database_that_is_locked_for_a_moment_costs_nothing(file: Path, run: D
     assert len(said(file, run.session)) == 4
 
 
+def test_a_database_that_is_locked_while_a_reply_comes_is_still_waited_for(
+    file: Path, run: Desk
+) -> None:
+    run.say("One", "first")
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+
+        def reply() -> Iterator[Event]:
+            other.execute("BEGIN IMMEDIATE")
+            yield TextDelta("second")
+            time.sleep(0.4)  # the journal gives up after half of that
+            timer.start()
+            yield Finished("stop")
+
+        timer = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
+        run.say("Two", reply())
+        timer.join()
+    assert run.notices == []
+    assert len(said(file, run.session)) == 4
+
+
 # A disk that fails and comes back.
 
 
