@@ -15,7 +15,7 @@ from chatrepl.chat.costs import Completion, Price
 from chatrepl.chat.events import Event, Finished, TextDelta, UsageReport
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import ServerError
-from chatrepl.providers.scripted import ScriptedProvider
+from chatrepl.providers.scripted import Line, ScriptedProvider
 from chatrepl.store.rows import COST_UNITS
 from tests.support.store import desk, load, rows
 
@@ -111,7 +111,7 @@ def test_a_call_is_the_model_s_that_was_asked(tmp_path: Path) -> None:
     file = tmp_path / "sessions.db"
     with desk(file) as run:
         run.say("Hi", [TextDelta("Half"), Finished("length")])
-        script = [UsageReport(Usage(5, 0)), ServerError("Cut.")]
+        script: list[Line] = [UsageReport(Usage(5, 0)), ServerError("Cut.")]
         run.chat.use(ScriptedProvider(script), card_for("gpt-4o", context_window=8_192))
         with suppress(ServerError):
             list(run.chat.go_on())
