@@ -1,17 +1,21 @@
 """What a session has used, read back: to the last digit what the chat and the ledger have."""
 
+from collections.abc import Generator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatrepl.chat.catalogue import ModelCard, card_for
 from chatrepl.chat.costs import Completion, Price
-from chatrepl.chat.events import Finished, TextDelta, UsageReport
+from chatrepl.chat.events import Event, Finished, TextDelta, UsageReport
 from chatrepl.chat.usage import Usage
-from chatrepl.providers.scripted import ScriptedProvider
+from chatrepl.errors import ServerError
+from chatrepl.providers.scripted import Line, ScriptedProvider
 from chatrepl.store.rows import COST_UNITS
 from tests.support.store import desk, load, rows
 
@@ -89,3 +93,27 @@ def test_a_count_that_can_be_none_is_kept_as_one_that_can(tmp_path: Path) -> Non
         run.say("Hi", [TextDelta("a"), UsageReport(Usage(2**70, -(2**70))), Finished("stop")])
         assert run.notices == []
     assert rows(file, "SELECT prompt_tokens, completion_tokens FROM completion") == [(2**63 - 1, 0)]
+
+
+def test_a_reply_that_is_stopped_is_in_the_ledger_too(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.db"
+    with desk(file) as run:
+        run.chat.pricing = Costs([Decimal("0.5")])
+        run.chat.provider = ScriptedProvider("Yes and no.")
+        events = run.chat.say("Hi")
+        next(events)
+        cast("Generator[Event]", events).close()
+    assert rows(file, "SELECT cost, estimated FROM completion") == [(COST_UNITS // 2, 1)]
+
+
+def test_a_call_is_the_model_s_that_was_asked(tmp_path: Path) -> None:
+    """Going on with another model's reply in vain leaves that reply the other one's."""
+    file = tmp_path / "sessions.db"
+    with desk(file) as run:
+        run.say("Hi", [TextDelta("Half"), Finished("length")])
+        script: list[Line] = [UsageReport(Usage(5, 0)), ServerError("Cut.")]
+        run.chat.use(ScriptedProvider(script), card_for("gpt-4o", context_window=8_192))
+        with suppress(ServerError):
+            list(run.chat.go_on())
+    assert rows(file, "SELECT model FROM exchange") == [("gpt-4",)]
+    assert rows(file, "SELECT model FROM completion") == [("gpt-4",), ("gpt-4o",)]

@@ -118,7 +118,7 @@ def test_tab_completes_commands_and_shows_their_help(home: Path, server: Loopbac
 def test_enter_takes_the_line_as_it_is_while_completions_show(home: Path, server: Loopback) -> None:
     with talk(home, server) as terminal:
         terminal.type("/to")
-        terminal.wait_for("show what the conversation costs")
+        terminal.wait_for("show how many tokens the conversation has")
         terminal.key("enter")
         terminal.wait_for("There is no command /to.")
 
