@@ -11,7 +11,7 @@ from chatrepl.chat.budgets import Amounts, Cap, Period, Standing, check
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
 from chatrepl.store.rows import COST_UNITS, stamp, units
-from chatrepl.store.undisturbed import undisturbed
+from chatrepl.undisturbed import undisturbed
 
 LEFT_BEHIND = timedelta(hours=1)
 """How long a reservation counts whose program was killed: no reply takes as long."""

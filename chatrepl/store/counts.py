@@ -11,7 +11,7 @@ from chatrepl.errors import StorageError
 from chatrepl.store.budgets import Budgets, remove_reservations
 from chatrepl.store.database import Database
 from chatrepl.store.rows import write_completion
-from chatrepl.store.undisturbed import undisturbed
+from chatrepl.undisturbed import undisturbed
 
 
 class CountsRecorder(NoRecorder):
