@@ -24,7 +24,9 @@ RESOLUTION = {"oldest": "lowest-direct", "newest": "highest"}
 
 def main() -> int:
     """Install and test; give the status of pytest."""
-    arguments = _parser().parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    arguments, tests = _parser().parse_args(words[:end]), words[end + 1 :]
     with tempfile.TemporaryDirectory(prefix="chatrepl-versions-") as folder:
         environment = Path(folder) / "venv"
         python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -40,8 +42,8 @@ def main() -> int:
         into = ("pip", "install", "--quiet", "--python", str(python))
         _uv(*into, "--requirement", str(pins))
         _uv(*into, "--no-deps", "--editable", ".")
-        tests = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *arguments.tests]
-        return subprocess.run(tests, cwd=ROOT, check=False).returncode  # noqa: S603
+        command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *tests]
+        return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
 
 
 def named(pins: str) -> list[str]:
@@ -57,7 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tools.versions", description=__doc__)
     parser.add_argument("which", choices=list(RESOLUTION))
     parser.add_argument("--python", default=sys.executable, help="3.13, or the path of a Python")
-    parser.add_argument("tests", nargs="*", help="what pytest is given")
     return parser
 
 
