@@ -1,9 +1,9 @@
 """`python -m tools.versions oldest`: the tests with the oldest versions that pyproject.toml allows.
 
-Of each package that it names, the oldest that the bounds allow, or with `newest` the newest; of
-what those need, the newest. uv finds and installs them into an environment of its own, which is
-gone afterwards. What follows `--` goes to pytest; without that, all tests but those that vary what
-others hold.
+Of each package that the program and its extras name, the oldest that the bounds allow, or with
+`newest` the newest; of what those need, and of the tools of the tests, the newest. uv finds and
+installs them into an environment of its own, which is gone afterwards. What follows `--` goes to
+pytest; without that, all tests but those that vary what others hold.
 
     python -m tools.versions oldest -- tests/chat tests/store
     python -m tools.versions newest --python 3.13
@@ -19,6 +19,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = [extra for extra in PROJECT["optional-dependencies"] if extra != "dev"]
 RESOLUTION = {"oldest": "lowest-direct", "newest": "highest"}
 
 
@@ -33,24 +35,24 @@ def main() -> int:
         _uv("venv", "--no-project", "--python", arguments.python, str(environment))
         pins = Path(folder) / "pins.txt"
         _uv(
-            *("pip", "compile", "--quiet", "--all-extras", "--no-header", "--no-annotate"),
+            *("pip", "compile", "--quiet", "--no-header", "--no-annotate"),
+            *(word for extra in EXTRAS for word in ("--extra", extra)),
             *("--resolution", RESOLUTION[arguments.which], "--python", str(python)),
             *("--output-file", str(pins), "pyproject.toml"),
         )
         sys.stdout.write(f"{arguments.which}: {', '.join(named(pins.read_text()))}\n")
         sys.stdout.flush()
         into = ("pip", "install", "--quiet", "--python", str(python))
-        _uv(*into, "--requirement", str(pins))
+        _uv(*into, "--requirement", str(pins), *PROJECT["optional-dependencies"]["dev"])
         _uv(*into, "--no-deps", "--editable", ".")
         command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *tests]
         return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
 
 
 def named(pins: str) -> list[str]:
-    """Give the pins of what pyproject.toml names itself, but for the tools of development."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["local"], *extras["pdf"], *extras["keyring"]]
+    """Give the pins of what pyproject.toml names itself."""
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *(line for extra in EXTRAS for line in extras[extra])]
     names = {re.split(r"[^\w-]", line)[0] for line in lines}
     return [pin for pin in pins.split() if pin.partition("==")[0] in names]
 

