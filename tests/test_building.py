@@ -63,24 +63,24 @@ def test_what_is_built_again_from_the_sdist_is_the_same_to_the_byte(
         assert digest(tmp_path / "again" / name) == digest(built / name), name
 
 
+def files(folder: str) -> set[str]:
+    found = (path for path in (ROOT / folder).rglob("*") if path.is_file())
+    return {path.relative_to(ROOT).as_posix() for path in found if path.suffix != ".pyc"}
+
+
 def test_all_is_in_them_and_nothing_else(built: Path) -> None:
     with zipfile.ZipFile(built / WHEEL) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-        told = {"chatrepl/config.example.toml": wheel.read("chatrepl/config.example.toml")}
-        manual = f"{NAME}.data/data/share/man/man1/chatrepl.1"  # pip puts it into share/man
-        told[manual] = wheel.read(manual)
-    of_the_package = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "chatrepl").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
-    assert names == {*of_the_package, *told}
+        example = wheel.read("chatrepl/config.example.toml")
+    code, docs = files("chatrepl"), files("docs")
+    manual = f"{NAME}.data/data/share/man/man1/chatrepl.1"
+    besides = {"chatrepl/config.example.toml", manual, *(f"chatrepl/{name}" for name in docs)}
+    assert names == code | besides
     assert {"chatrepl/py.typed", "chatrepl/data/o200k_base.tiktoken"} <= names
-    assert told["chatrepl/config.example.toml"] == (ROOT / "config.example.toml").read_bytes()
-    assert told[manual] == (ROOT / "docs" / "man" / "chatrepl.1").read_bytes()
+    assert example == (ROOT / "config.example.toml").read_bytes()
     with tarfile.open(built / SDIST) as archive:
         inside = {name.removeprefix(f"{NAME}/") for name in archive.getnames()}
-    assert inside >= {*of_the_package, "docs/faults.md", "NOTICE", "LICENSE", "CHANGELOG.md"}
+    assert inside >= code | docs
     tops = {name.partition("/")[0] for name in inside}
     assert tops - {"PKG-INFO", ".gitignore"} == {
         *("chatrepl", "tests", "benchmarks", "tools", "docs", "README.md", "LICENSE", "NOTICE"),

@@ -750,7 +750,7 @@ class TalksOnAFailingDisk(Talks):
 
 
 SOME = settings(
-    max_examples=50,
+    max_examples=30,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

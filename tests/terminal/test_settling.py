@@ -77,7 +77,7 @@ def assert_any_split_is_the_same(text: str, places: list[float], width: int) -> 
         assert_same(whole, expected)
 
 
-@some
+@settings(some, max_examples=40)  # of very many, below
 @given(documents(4), cuts(4), st.sampled_from(WIDTHS))
 def test_any_split_of_any_document_leaves_what_one_piece_leaves(
     text: str, places: list[float], width: int
