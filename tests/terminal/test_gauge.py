@@ -145,7 +145,8 @@ def counted(*texts: str) -> int:
 
 
 def toolbar_of(terminal: Terminal) -> str:
-    return terminal.screen.rpartition("\n")[2]
+    """What the toolbar says, but for the cost of the session at its end."""
+    return terminal.screen.rpartition("\n")[2].partition(" · $")[0]
 
 
 def wait_for_toolbar(terminal: Terminal, text: str) -> None:
