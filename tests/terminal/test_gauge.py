@@ -227,10 +227,13 @@ def test_the_share_left_out_is_shown_before_enter(home: Path, server: Loopback) 
             say_and_hear(terminal, "What of it?" + " ship" * 40, f"Answer {number}.")
         terminal.type("and" + " sea" * 20)
         terminal.wait_until(
-            lambda: re.search(r"\d+ of 200 tokens · \d+ % left out$", terminal.screen), "a share"
+            lambda: re.search(r"\d+ of 200 tokens · \d+ % left out$", toolbar_of(terminal)),
+            "a share",
         )
         before = toolbar_of(terminal)
         terminal.type(" sea" * 250)
-        terminal.wait_until(lambda: terminal.screen.endswith("does not fit"), "that it is too long")
+        terminal.wait_until(
+            lambda: toolbar_of(terminal).endswith("does not fit"), "that it is too long"
+        )
         assert before != toolbar_of(terminal)
     assert len(server.requests) == 3
