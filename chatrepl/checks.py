@@ -123,8 +123,10 @@ class Doctor:
         origin = settings.origins.get("provider", "")
         if not origin and self._sources.file.providers:
             origin = f"the first in {self._sources.file_path}"
-        elif not origin and settings.kind == "embedded" and not settings.model:
-            origin = "nothing else is set up"
+        elif not origin and settings.origins.get("base_url") == "--base-url":
+            origin = "--base-url"
+        elif not origin and settings.kind == "embedded":
+            origin = settings.origins.get("model", "nothing else is set up")
         yield ok("provider", settings.provider, origin or "by the variables that are set")
 
     def _check_server(self) -> Iterator[Finding]:

@@ -239,6 +239,7 @@ def test_what_begins_with_the_prompt_is_what_the_parser_calls_a_setting() -> Non
     left = {name for each in options for name in each.opts} - QUIET - SETTINGS
     assert left <= {  # what ends at once, shows something first, or is no interactive chat
         *("--version", "--help", "-h", "--json", "--dry-run", "--verbose"),
+        *("--install-completion", "--show-completion"),
         *("-c", "--continue", "--resume", "--load", "-f", "--file"),
         *("--code", "-q", "--quiet"),
     }
