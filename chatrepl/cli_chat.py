@@ -220,7 +220,11 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
     top_p: Annotated[
         float | None,
         typer.Option(
-            "--top-p", metavar="X", min=0, max=1, help="Of how much likelihood words are picked."
+            "--top-p",
+            metavar="X",
+            min=0,
+            max=1,
+            help="Pick among the likeliest words up to this share.",
         ),
     ] = None,
     seed: Annotated[
@@ -282,7 +286,7 @@ def chat(  # noqa: PLR0913, PLR0917 - the options of the command
         str | None,
         typer.Option("--resume", metavar="ID|TEXT", help="Go on with a session: its id, or words."),
     ] = None,
-    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep no session of it.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of the reply.")
     ] = False,

@@ -83,13 +83,13 @@ FULLER = {
     "4,096 and what the model can give",
     "--temperature": "how freely words are picked, from 0 to 2; not sent to reasoning models, "
     "which refuse it",
-    "--top-p": "of how much likelihood words are picked, from 0 to 1",
+    "--top-p": "the likeliest words that together have this share are picked from, 0 to 1",
     "--seed": "a number: the same request then mostly has the same reply",
     "--stop": "where a reply ends; may be given again",
     "--reasoning-effort": "how long a reasoning model thinks: none, minimal, low, medium, high, "
     "xhigh, as far as it knows them",
-    "--set": "any of these, or any other parameter of the API, sent as it is, unless its name is "
-    "nearly that of a setting: a value of JSON, else text; may be given again",
+    "--set": "any of these, or any other parameter of the API, sent as it is: a value of JSON, "
+    "else text. A name close to that of a setting is taken for a slip; may be given again",
     "--schema": "ask for JSON by the JSON Schema in FILE, or by fields: "
     "name:str,age:int,tags:list[str]",
     "--context-window": "the model's context window in tokens, where it is not known or not wanted "

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 HELP = {
     "max_tokens": "the longest reply, in tokens",
     "temperature": "how freely words are picked, 0 to 2",
-    "top_p": "of how much likelihood words are picked, 0 to 1",
+    "top_p": "the share of likeliest words to pick from, 0 to 1",
     "seed": "a number: the same request, mostly the same reply",
     "stop": "where a reply ends: a text, or a JSON list of texts",
     "reasoning_effort": "how long a reasoning model thinks",
