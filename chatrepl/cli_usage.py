@@ -17,7 +17,7 @@ from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from chatrepl.chat.bill import Bill
+    from chatrepl.chat.bill import Bill, By
 
 app = new_app()
 
@@ -57,32 +57,41 @@ def usage(  # noqa: PLR0913, PLR0917 - the options of the command
     """
     form = _form({"json": as_json, "csv": as_csv, "html": as_html}, out)
     screen = Screen(accessible=accessible)
+    bill = _bill(by, since, screen)
+    if form:
+        _write(_text(bill, form), out, force=force)
+        if out is not None:
+            screen.notice(f"The usage is in {out}")
+    else:
+        _show(bill, screen)
+    return 0
+
+
+def _bill(by: "By", since: str, screen: Screen) -> "Bill":
     today = datetime.now(UTC).astimezone().date()
     begin = first_day(since, today)
 
     from chatrepl.store.database import Database  # noqa: PLC0415 - --help needs none of it
     from chatrepl.store.ledger import Ledger  # noqa: PLC0415
 
-    paths = Paths.from_environment()
-    with closing(Database(paths.sessions, screen.notice)) as database:
-        bill = Ledger(database).bill(by, begin, today)
-    if form:
-        _write(_text(bill, form), out, force=force)
-        if out is not None:
-            screen.notice(f"The usage is in {out}")
-    elif bill.rows:
-        from chatrepl.chat.bill import remarks  # noqa: PLC0415
-        from chatrepl.terminal.bill import show  # noqa: PLC0415
+    with closing(Database(Paths.from_environment().sessions, screen.notice)) as database:
+        return Ledger(database).bill(by, begin, today)
 
-        config = expanded(os.environ.get("CHATREPL_CONFIG") or paths.config / "config.toml")
-        show(bill, screen)
-        sys.stdout.flush()  # what there is to remark comes after it
-        for line in remarks(bill, config):
-            screen.notice(line)
-    else:
-        when = f"since {begin}" if begin else "yet"
+
+def _show(bill: "Bill", screen: Screen) -> None:
+    if not bill.rows:
+        when = f"since {bill.since}" if bill.since else "yet"
         screen.notice(f"Nothing was asked {when}.")
-    return 0
+        return
+    from chatrepl.chat.bill import remarks  # noqa: PLC0415 - --help needs none of it
+    from chatrepl.terminal.bill import show  # noqa: PLC0415
+
+    folder = Paths.from_environment().config
+    config = expanded(os.environ.get("CHATREPL_CONFIG") or folder / "config.toml")
+    show(bill, screen)
+    sys.stdout.flush()  # what there is to remark comes after it
+    for line in remarks(bill.total, bill.unpriced, config):
+        screen.notice(line)
 
 
 def first_day(since: str, today: date) -> date | None:

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +20,7 @@ from chatrepl.chat.usage import Usage
 from chatrepl.cli_chat import read
 from chatrepl.cli_usage import first_day
 from chatrepl.errors import SettingsError
+from chatrepl.store.migrations import APPLICATION_ID, MIGRATIONS
 from chatrepl.terminal.bill import show
 from chatrepl.terminal.charts import BLOCKS, columns
 from chatrepl.terminal.screen import Screen
@@ -163,7 +166,8 @@ def test_what_is_not_known_is_said(
     show(found, Wide(80))
     assert capsys.readouterr().out.splitlines()[1].endswith(cost)
     assert [
-        line[:-1].partition(" (")[0].partition(" from")[0] for line in remarks(found, "f")
+        line.partition(" (")[0].partition(" from")[0]
+        for line in remarks(found.total, found.unpriced, "f")
     ] == words
 
 
@@ -230,6 +234,37 @@ def test_a_file_is_overwritten_only_if_that_is_said(here: Path) -> None:
     assert out.read_text() == "mine"
     assert read(["usage", "-o", str(out), "--force", "--json"]) == 0
     assert json.loads(out.read_text(encoding="utf-8"))["rows"] == []
+
+
+def test_what_was_asked_before_costs_were_kept_is_free_or_has_no_price(
+    here: Path, capsys: Captured
+) -> None:
+    """A database of 0.1's second format, in which a completion has no cost."""
+    file = here / "chatrepl" / "data" / "sessions.db"
+    file.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(file)) as connection:
+        for step in MIGRATIONS[:2]:
+            connection.executescript(step)
+        connection.executescript(f"""
+            PRAGMA application_id = {APPLICATION_ID};
+            PRAGMA user_version = 2;
+            INSERT INTO completion (ended, purpose, provider, model, prompt_tokens,
+                                    completion_tokens, cached_tokens, reasoning_tokens)
+            VALUES ('2026-10-01T10:00:00.000Z', 'reply', 'embedded', 'smollm2', 30, 20, 0, 0),
+                   ('2026-10-01T10:01:00.000Z', 'reply', 'openai', 'gpt-4', 9, 5, 0, 0);
+        """)
+    assert read(["usage", "--since", "all", "--by", "model"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split("\t") for line in out.splitlines()] == [
+        ["openai", "gpt-4", "1", "9", "0", "5", "0", "", "1", "0"],
+        ["embedded", "smollm2", "1", "30", "0", "20", "0", "0", "0", "0"],
+    ]
+    said = " ".join(err.split())
+    assert "1 of 2 requests has no price (gpt-4 at openai) and is not in the sums" in said
+    assert "from before costs were kept, or of a model whose price is not known" in said
+    with closing(sqlite3.connect(file)) as connection:
+        query = "SELECT cost, priced_by FROM completion ORDER BY id"
+        assert connection.execute(query).fetchall() == [(0, "embedded"), (None, "")]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Allowance: asked before each request, whether the budget has room for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
@@ -10,7 +10,7 @@ from chatrepl.chat.budgets import Amounts, Standing
 from chatrepl.chat.events import BudgetNear, Event, PriceUnknown
 from chatrepl.chat.ports import Purse
 from chatrepl.chat.usage import Usage
-from chatrepl.errors import BudgetError
+from chatrepl.errors import BudgetError, StorageError
 
 if TYPE_CHECKING:
     from chatrepl.chat.trimming import Window
@@ -28,23 +28,37 @@ class Allowance:
         self._purse = purse
         self._said: set[object] = set()
 
+    def begin(self) -> None:
+        """Take up another session: what was said of the one before is not said of this one."""
+        self._said = {each for each in self._said if each not in self._purse.caps}
+
     def afford(self, chat: "Chat", window: "Window") -> Iterator[Event]:
         """Reserve what sending a window may take: its prompt, and a reply of max_tokens.
 
-        Says what the user may not know, once each. Raises BudgetError, and StorageError where
-        what is spent can't be found out.
+        Says what the user may not know, once for each cap and period. Raises
+        BudgetError, and StorageError where what is spent can't be found out.
         """
         anyway, self.anyway = self.anyway, False
         if not self._purse.caps:
             return  # nothing need be counted
         most, standings = self._reserve(chat, window, anyway=anyway)
-        for standing in standings:
-            if standing.is_near and standing.cap not in self._said:
-                self._said.add(standing.cap)
-                yield BudgetNear(standing)
+        yield from self._near(standings)
         if most.cost is None and chat.card.name not in self._said:
             self._said.add(chat.card.name)
             yield PriceUnknown(chat.card.name)
+
+    def look(self, chat: "Chat") -> Iterator[Event]:
+        """Say which caps are near now that a turn has ended, unless that has been said."""
+        if self._purse.caps:
+            with suppress(StorageError):  # the next request will say so
+                yield from self._near(self.standings(chat))
+
+    def _near(self, standings: Iterable[Standing]) -> Iterator[Event]:
+        for standing in standings:
+            said = (standing.cap, standing.begun) if standing.begun else standing.cap
+            if standing.is_near and said not in self._said:
+                self._said.add(said)
+                yield BudgetNear(standing)
 
     def prepare(self, chat: "Chat") -> None:
         """Begin to load the prices, if the first request will have to wait for them."""

@@ -31,6 +31,10 @@ NUMBERS = (
 """The numbers of a row, for other programs: see `numbers`."""
 
 
+COLUMNS = ("requests", "prompt", "cached", "reply", "reasoning", "cost")
+"""The numbers of a row, for people: see `cells`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """The completions that have the same names, together."""
@@ -116,21 +120,40 @@ def numbers(total: Total) -> dict[str, int | str | None]:
     return dict(zip(NUMBERS, values, strict=True))
 
 
-def remarks(bill: Bill, config: object) -> list[str]:
-    """Say what the sums don't: that prices or counts were missing. `config` is the config file."""
-    total, found = bill.total, []
+def cells(total: Total) -> dict[str, str]:
+    """Give a total as people read it in a table, by COLUMNS: ≈ marks what is our own count."""
+    usage, about = total.usage, "≈" if total.estimated else ""
+    values = (
+        f"{total.completions:,}",
+        f"{about}{usage.prompt_tokens:,}",
+        f"{usage.cached_tokens:,}",
+        f"{about}{usage.completion_tokens:,}",
+        f"{usage.reasoning_tokens:,}",
+        total.in_words,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def remarks(total: Total, unpriced: Sequence[tuple[str, str]], config: object) -> list[str]:
+    """Say what a sum doesn't: that prices or counts were missing.
+
+    `unpriced` is who answered where there is no price, as (provider, model); `config` the config
+    file. Nobody wrote down why there is none: the request may be older than the keeping of costs.
+    """
+    found = []
     if total.unpriced:
-        some = ", ".join(f"{model} at {provider}" for provider, model in bill.unpriced[:3])
-        more = f" and {len(bill.unpriced) - 3:,} more" if len(bill.unpriced) > 3 else ""
-        name = bill.unpriced[0][1] if len(bill.unpriced) == 1 else "NAME"
+        some = ", ".join(f"{model} at {provider}" for provider, model in unpriced[:3])
+        more = f" and {len(unpriced) - 3:,} more" if len(unpriced) > 3 else ""
+        name = unpriced[0][1] if len(unpriced) == 1 else "NAME"
         found.append(
             f"{_of(total.unpriced, total.completions)} no price ({some}{more}) and "
-            f"{'is' if total.unpriced == 1 else 'are'} not in the sums. For the next ones: "
-            f'[models."{name}"] prices in {config}.'
+            f"{'is' if total.unpriced == 1 else 'are'} not in the sums: from before costs were "
+            f'kept, or of a model whose price is not known. [models."{name}"] prices in {config} '
+            "sets one for later requests."
         )
     if total.estimated:
         has = _of(total.estimated, total.completions)
-        found.append(f"{has} no token counts from the server: they are our own (≈).")
+        found.append(f"{has} no token counts from the server: ≈ marks our own.")
     return found
 
 

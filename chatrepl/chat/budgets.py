@@ -52,12 +52,13 @@ class Amounts:
 class Standing:
     """How much of a cap is `spent`, and how much requests under way have `reserved`.
 
-    Both are in the cap's unit.
+    Both are in the cap's unit. `begun` is when the day or the month began, "" of a session.
     """
 
     cap: Cap
     spent: Decimal
     reserved: Decimal = Decimal(0)
+    begun: str = ""
 
     @property
     def is_near(self) -> bool:

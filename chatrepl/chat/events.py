@@ -101,7 +101,10 @@ class Stalled:
 
 @dataclass(frozen=True, slots=True)
 class BudgetNear:
-    """Four fifths of a cap of the budget are spent. Said once for each."""
+    """Four fifths of a cap of the budget are spent, before a request or after a reply.
+
+    Said once for each cap and its session, day or month.
+    """
 
     standing: Standing
 

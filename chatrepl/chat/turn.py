@@ -109,9 +109,9 @@ class Chat(Measured):
         purse: Purse | None = None,
     ) -> None:
         super().__init__(provider, card, scale, reply_limit)
-        self.begin(conversation or Conversation(), recorder)
         self.pricing: Pricing = pricing or NoPricing()
         self.allowance = Allowance(purse or NoPurse())
+        self.begin(conversation or Conversation(), recorder)
         self.ask_for({})
         self.overflow: Overflow = overflow
         self._warned = False
@@ -141,6 +141,7 @@ class Chat(Measured):
         self.tree = tree or Tree()
         self.conversation = conversation if tree else self.tree.adopt(conversation)
         self.recorder = recorder or NoRecorder()
+        self.allowance.begin()
         self.sent: Window | None = None
         self.thoughts = ""
         self._left_out: tuple[object, ...] = ()
@@ -187,6 +188,7 @@ class Chat(Measured):
         """Say a draft; however that ends, nothing stays reserved for it."""
         try:
             yield from self._answer(draft, goes_on=goes_on)
+            yield from self.allowance.look(self)
         finally:
             self.allowance.release()
 

@@ -4,13 +4,24 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from html import escape
 
-from chatrepl.chat.bill import NAMELESS, NAMES, Bar, Bill, Row, bunched, days_a_bar, remarks, span
+from chatrepl.chat.bill import (
+    COLUMNS,
+    NAMELESS,
+    NAMES,
+    Bar,
+    Bill,
+    Row,
+    bunched,
+    cells,
+    days_a_bar,
+    remarks,
+    span,
+)
 from chatrepl.chat.costs import Total, dollars
 from chatrepl.store.frame import framed
 from chatrepl.store.sections import one_line
 
 _MOST_BARS = 92  # a quarter of a year by days; on a telephone each has some pixels
-_NUMBERS = ("requests", "prompt", "cached", "reply", "reasoning", "cost")
 
 
 def bill_page(bill: Bill) -> str:
@@ -26,7 +37,7 @@ def bill_page(bill: Bill) -> str:
                 _chart("Requests", bill, _requests, lambda total: f"{total.completions:,}"),
                 *(
                     f"<p>{escape(one_line(line))}</p>\n"
-                    for line in remarks(bill, "the config file")
+                    for line in remarks(bill.total, bill.unpriced, "the config file")
                 ),
                 _table(bill.by, NAMES[bill.by], bill.rows, bill.total),
             ]
@@ -81,12 +92,12 @@ def _bar(place: int, bar: Bar, share: Decimal, shown: str) -> str:
 
 def _table(by: str, names: Sequence[str], rows: Sequence[Row], total: Total) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    head += "".join(f'<th scope="col" class="n">{name}</th>' for name in _NUMBERS)
+    head += "".join(f'<th scope="col" class="n">{name}</th>' for name in COLUMNS)
     lines = "".join(f"<tr>{_names(names, row)}{_cells(row.total)}</tr>\n" for row in rows)
-    span = f' colspan="{len(names)}"' if len(names) > 1 else ""
+    across = f' colspan="{len(names)}"' if len(names) > 1 else ""
     return (
         f'<h2>By {by}</h2>\n<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
-        f'<tbody>\n{lines}</tbody>\n<tfoot><tr><th scope="row"{span}>total</th>{_cells(total)}'
+        f'<tbody>\n{lines}</tbody>\n<tfoot><tr><th scope="row"{across}>total</th>{_cells(total)}'
         "</tr></tfoot>\n</table></div>\n"
     )
 
@@ -99,16 +110,7 @@ def _names(names: Sequence[str], row: Row) -> str:
 
 
 def _cells(total: Total) -> str:
-    usage, about = total.usage, "≈" if total.estimated else ""
-    cells = (
-        f"{total.completions:,}",
-        f"{about}{usage.prompt_tokens:,}",
-        f"{usage.cached_tokens:,}",
-        f"{about}{usage.completion_tokens:,}",
-        f"{usage.reasoning_tokens:,}",
-        total.in_words,
-    )
-    return "".join(f'<td class="n">{escape(cell)}</td>' for cell in cells)
+    return "".join(f'<td class="n">{escape(cell)}</td>' for cell in cells(total).values())
 
 
 _STYLE = """\

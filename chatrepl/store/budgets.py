@@ -4,30 +4,30 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 
 from chatrepl.chat.budgets import Amounts, Cap, Period, Standing, check
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
-from chatrepl.store.rows import COST_UNITS, stamp, units
+from chatrepl.store.rows import COST_SUMS, midnight, stamp, summed, units
 from chatrepl.undisturbed import undisturbed
 
 LEFT_BEHIND = timedelta(hours=1)
-"""How long a reservation counts whose program was killed: no reply takes as long."""
+"""How long a reservation counts, since its program may have been killed.
 
-# A server may say any number of tokens. The parts of a sum of costs can't overflow.
-_SUMS = """
+So that of a turn which takes longer, as where the computer sleeps meanwhile, counts no more until
+the turn has ended: others may then reserve what it is still using.
+"""
+
+# A server may say any number of tokens.
+_SUMS = f"""
     SELECT coalesce(sum(min(max(prompt_tokens, 0), 1000000000000)
-                      + min(max(completion_tokens, 0), 1000000000000)), 0),
-           coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0)
+                      + min(max(completion_tokens, 0), 1000000000000)), 0), {COST_SUMS}
     FROM completion
-"""
-_RESERVED = """
-    SELECT coalesce(sum(tokens), 0), coalesce(sum(cost / 1000000), 0),
-           coalesce(sum(cost % 1000000), 0)
-    FROM reservation WHERE made >= ?
-"""
+"""  # noqa: S608 - nothing of it is from outside
+_RESERVED = f"""
+    SELECT coalesce(sum(tokens), 0), {COST_SUMS} FROM reservation WHERE made >= ?
+"""  # noqa: S608
 
 
 class Budgets:
@@ -101,14 +101,14 @@ class Budgets:
     ) -> list[Standing]:
         found = []
         for cap in self.caps:
-            spent = so_far
-            if cap.period != "session":
-                spent = _sum(connection, _SUMS + "WHERE ended >= ?", stamp(self._begin(cap.period)))
+            spent, begun = so_far, self._begun(cap.period)
+            if begun:
+                spent = _sum(connection, _SUMS + "WHERE ended >= ?", begun)
             elif session is not None:
                 of_session = "WHERE exchange IN (SELECT id FROM exchange WHERE session = ?)"
                 spent = _sum(connection, _SUMS + of_session, session)
             reserved = self._reserved(connection, cap.period, session)
-            found.append(Standing(cap, cap.of(spent), cap.of(reserved)))
+            found.append(Standing(cap, cap.of(spent), cap.of(reserved), begun))
         return found
 
     def _reserved(
@@ -120,11 +120,11 @@ class Budgets:
             return _sum(connection, _RESERVED + ours, since, session, self._unsaved)
         return _sum(connection, _RESERVED, since)
 
-    def _begin(self, period: Period) -> datetime:
-        """Give when the day or the month began, by the local calendar."""
+    def _begun(self, period: Period) -> str:
+        """Give when the day or the month began, by the local calendar; "" for a session."""
         today = self._now().astimezone().date()
-        first = today.replace(day=1) if period == "month" else today
-        return datetime.combine(first, time()).astimezone()
+        first = {"day": today, "month": today.replace(day=1)}.get(period)
+        return midnight(first) if first else ""
 
     @contextmanager
     def _checking(self) -> Iterator[None]:
@@ -144,5 +144,5 @@ def remove_reservations(connection: sqlite3.Connection, numbers: Sequence[int]) 
 
 
 def _sum(connection: sqlite3.Connection, query: str, *values: object) -> Amounts:
-    tokens, millions, rest = connection.execute(query, values).fetchone()
-    return Amounts(tokens, Decimal(millions * 10**6 + rest) / COST_UNITS)
+    tokens, *parts = connection.execute(query, values).fetchone()
+    return Amounts(tokens, summed(*parts))

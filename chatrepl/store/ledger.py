@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import add
 
@@ -10,19 +11,16 @@ from chatrepl.chat.bill import Bar, Bill, By, Row
 from chatrepl.chat.costs import Total
 from chatrepl.chat.usage import Usage
 from chatrepl.store.database import Database
-from chatrepl.store.rows import COST_UNITS, stamp
+from chatrepl.store.rows import COST_SUMS, midnight, summed
 
 _LONG_AGO = date(1970, 1, 1)  # when nobody kept a ledger
 _MOST = 10**12  # tokens of a completion; a server may say anything, and a sum must not overflow
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 _NONE, _UNPRICED = (0,) * 9, 7
-_PLACES = len(str(COST_UNITS)) - 1
 
-# Costs are summed in two parts, dollars and what is below: the sum of large ones would overflow.
 _SUMS = f"""
     count(*), {", ".join(f"sum(min(completion.{name}, {_MOST}))" for name in _COUNTS)},
-    coalesce(sum(cost / {COST_UNITS}), 0), coalesce(sum(cost % {COST_UNITS}), 0),
-    sum(cost IS NULL), sum(estimated)
+    {COST_SUMS}, sum(cost IS NULL), sum(estimated)
 """
 
 _NAMES: Mapping[By, str] = {
@@ -87,14 +85,15 @@ def _cells(
         SELECT {columns}, {_SUMS} FROM completion {session}
         WHERE completion.ended >= ? AND completion.ended < ? GROUP BY {columns}
     """  # noqa: S608 - nothing of it is from outside
-    start = _midnight(since) if since else ""
+    start = midnight(since) if since else ""
     while True:
         first = _first(connection, start)
         if first is None:
             return
         day, end = _day_of(first)
-        for row in connection.execute(query, (first, end)):
-            yield day, row[: -len(_NONE)], row[-len(_NONE) :]
+        if since is None or day >= since:  # what is no time may come after all that are
+            for row in connection.execute(query, (first, end)):
+                yield day, row[: -len(_NONE)], row[-len(_NONE) :]
         start = end
 
 
@@ -107,26 +106,18 @@ def _first(connection: sqlite3.Connection, start: str) -> str | None:
 def _day_of(ended: str) -> tuple[date, str]:
     """Give the local day of a time, and the time when the next one begins.
 
-    What is no time, which we have not written, is long ago, and the next one follows at once.
+    What is no time, which we have not written, is long ago, and the next one follows at once, as
+    at the end of the calendar.
     """
     try:
-        day = datetime.fromisoformat(ended).astimezone().date()
-        end = _midnight(day + timedelta(days=1))
-    except (ValueError, OverflowError, OSError):
-        day, end = _LONG_AGO, ""
+        when = datetime.fromisoformat(ended)
+    except ValueError:
+        return _LONG_AGO, ended + " "
+    day, end = when.date(), ""
+    with suppress(ValueError, OverflowError, OSError):  # at the ends of the calendar
+        day = when.astimezone().date()
+        end = midnight(day + timedelta(days=1))
     return max(day, _LONG_AGO), end if end > ended else ended + " "
-
-
-def _midnight(day: date) -> str:
-    """Give the time when a local day begins, as the database has times.
-
-    On a day that has no midnight, since clocks go forward then, `timestamp` gives the time when
-    they do, and `astimezone` would give an hour before.
-    """
-    try:
-        return stamp(datetime.fromtimestamp(datetime.combine(day, time.min).timestamp(), UTC))
-    except (ValueError, OverflowError, OSError):  # at the ends of the calendar
-        return ""
 
 
 def _unpriced(connection: sqlite3.Connection, since: date | None) -> tuple[tuple[str, str], ...]:
@@ -134,7 +125,7 @@ def _unpriced(connection: sqlite3.Connection, since: date | None) -> tuple[tuple
         SELECT provider, model FROM completion WHERE cost IS NULL AND ended >= ?
         GROUP BY provider, model ORDER BY count(*) DESC, provider, model
     """
-    return tuple(connection.execute(query, (_midnight(since) if since else "",)))
+    return tuple(connection.execute(query, (midnight(since) if since else "",)))
 
 
 def _plus(*counts: _Counts) -> _Counts:
@@ -145,9 +136,9 @@ def _plus(*counts: _Counts) -> _Counts:
 
 
 def _total(counts: _Counts) -> Total:
-    requests, prompt, completion, cached, reasoning, dollars, rest, unpriced, estimated = counts
-    cost = Decimal(dollars * COST_UNITS + rest).scaleb(-_PLACES)
-    return Total(requests, Usage(prompt, completion, cached, reasoning), cost, unpriced, estimated)
+    requests, prompt, completion, cached, reasoning, parts, rest, unpriced, estimated = counts
+    usage = Usage(prompt, completion, cached, reasoning)
+    return Total(requests, usage, summed(parts, rest), unpriced, estimated)
 
 
 def _dearest_first(row: Row) -> tuple[Decimal, int, Sequence[str]]:
@@ -155,12 +146,16 @@ def _dearest_first(row: Row) -> tuple[Decimal, int, Sequence[str]]:
 
 
 def _timeline(days: Mapping[date, _Counts], since: date | None, today: date) -> tuple[Bar, ...]:
-    """Give every day from the first to today, or to the last where a clock was ahead."""
+    """Give every day from the first to today.
+
+    Where a clock was ahead, there is tomorrow too, and with it in a bar whatever is later.
+    """
     if not days:
         return ()
-    first, last = max(since or min(days), _LONG_AGO), max(today, *days)
+    first, latest = max(since or min(days), _LONG_AGO), max(today, *days)
+    last = min(latest, max(first, today + timedelta(days=1)))
     nothing = Total()
-    every = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    return tuple(
-        Bar(str(day), str(day), _total(days[day]) if day in days else nothing) for day in every
-    )
+    every = (first + timedelta(days=number) for number in range((last - first).days))
+    bars = [Bar(str(day), str(day), _total(days[day]) if day in days else nothing) for day in every]
+    rest = _plus(_NONE, *(counts for day, counts in days.items() if day >= last))
+    return (*bars, Bar(str(last), str(latest), _total(rest)))

@@ -140,9 +140,12 @@ MIGRATIONS = (
         priced_by TEXT NOT NULL DEFAULT ''
     ) STRICT;
     INSERT INTO priced (id, exchange, ended, purpose, provider, model, prompt_tokens,
-                        completion_tokens, cached_tokens, reasoning_tokens)
+                        completion_tokens, cached_tokens, reasoning_tokens, cost, priced_by)
         SELECT id, exchange, ended, purpose, provider, model, prompt_tokens,
-               completion_tokens, cached_tokens, reasoning_tokens FROM completion;
+               completion_tokens, cached_tokens, reasoning_tokens,
+               CASE provider WHEN 'embedded' THEN 0 END,
+               CASE provider WHEN 'embedded' THEN provider ELSE '' END
+        FROM completion;
     DROP TABLE completion;
     ALTER TABLE priced RENAME TO completion;
     CREATE INDEX completion_by_exchange ON completion (exchange);

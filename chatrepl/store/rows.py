@@ -1,7 +1,7 @@
 """What is written of a session, row by row: for the recorder, which knows when."""
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TypeVar
 
@@ -16,6 +16,10 @@ from chatrepl.store.attachments import write_attachments
 
 COST_UNITS = 10**12
 """How many of the database's units of cost a US dollar has."""
+
+_PART = 10**6
+COST_SUMS = f"coalesce(sum(cost / {_PART}), 0), coalesce(sum(cost % {_PART}), 0)"
+"""The columns that sum costs up in two parts, for `summed`: one sum would overflow."""
 
 _NO_BILL = 10**5 * COST_UNITS  # of one completion; a server may say anything
 Encodable = TypeVar("Encodable", str, str | None)
@@ -53,10 +57,22 @@ class Marks(msgspec.Struct, omit_defaults=True):
     note: PlainNote | None = None
 
 
-def stamp(time: datetime | None = None) -> str:
+def stamp(when: datetime | None = None) -> str:
     """Write a time, by default now, as the database has it."""
-    time = time or datetime.now(UTC)
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    when = when or datetime.now(UTC)
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def midnight(day: date) -> str:
+    """Give the time when a local day begins, as the database has times; "" beyond the calendar.
+
+    On a day that has no midnight, since clocks go forward then, `timestamp` gives the time when
+    they do, and `astimezone` would give an hour before.
+    """
+    try:
+        return stamp(datetime.fromtimestamp(datetime.combine(day, time.min).timestamp(), UTC))
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def encodable(text: Encodable) -> Encodable:
@@ -152,6 +168,11 @@ def units(cost: Decimal | None) -> int | None:
     """Give a cost as the database has it; one that is no bill is not known."""
     whole = None if cost is None else int((cost * COST_UNITS).to_integral_value())
     return None if whole is None or not 0 <= whole < _NO_BILL else whole
+
+
+def summed(parts: int, rest: int) -> Decimal:
+    """Give what COST_SUMS add up to, in US dollars."""
+    return Decimal(parts * _PART + rest).scaleb(1 - len(str(COST_UNITS)))
 
 
 def may_become(connection: sqlite3.Connection, row: int, reply: str) -> bool:

@@ -18,7 +18,6 @@ from chatrepl.chat.tree import Tree
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import SettingsError
 from chatrepl.store.attachments import read_attachments
-from chatrepl.store.completions import read_completions
 from chatrepl.store.database import Database
 from chatrepl.store.rows import (
     Marks,
@@ -29,6 +28,7 @@ from chatrepl.store.rows import (
     stamp,
     write_reply,
 )
+from chatrepl.store.spent import read_completions
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _ABANDONED = timedelta(minutes=1)  # a reply of which nothing has been written for so long

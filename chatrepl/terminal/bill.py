@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chatrepl.chat.bill import (
+    COLUMNS,
     NAMELESS,
     NAMES,
     NUMBERS,
@@ -14,6 +15,7 @@ from chatrepl.chat.bill import (
     Bill,
     Row,
     bunched,
+    cells,
     days_a_bar,
     numbers,
     together,
@@ -34,7 +36,7 @@ _HEIGHT, _WIDEST = 6, 6  # lines of a chart, columns of a bar
 
 # The numbers that there is room for: as many as fit.
 _CHOICES = (
-    ("requests", "prompt", "cached", "reply", "reasoning", "cost"),
+    COLUMNS,
     ("requests", "prompt", "reply", "cost"),
     ("requests", "cost"),
     ("cost",),
@@ -115,15 +117,15 @@ def _table(bill: Bill, rows: Sequence[Row], width: int, *, plain: bool) -> "Tabl
     from rich.text import Text  # noqa: PLC0415
 
     heads = NAMES[bill.by]
-    lines = [(_words(row, bill), _cells(row.total)) for row in rows]
-    lines.append(([*[""] * (len(heads) - 1), "total"], _cells(bill.total)))
+    lines = [(_words(row, bill), cells(row.total)) for row in rows]
+    lines.append(([*[""] * (len(heads) - 1), "total"], cells(bill.total)))
     taken = [
         max([cell_len(head), *(cell_len(names[place]) for names, _ in lines)]) + _GAP
         for place, head in enumerate(heads)
     ]
     widths = {
-        name: max([len(name), *(cell_len(cells[name]) for _, cells in lines)]) + _GAP
-        for name in _CHOICES[0]
+        name: max([len(name), *(cell_len(counts[name]) for _, counts in lines)]) + _GAP
+        for name in COLUMNS
     }
     for chosen in _CHOICES:
         room = width - sum(taken[:-1]) - sum(widths[name] for name in chosen)
@@ -138,23 +140,11 @@ def _table(bill: Bill, rows: Sequence[Row], width: int, *, plain: bool) -> "Tabl
         table.add_column(head, no_wrap=True, overflow=overflow, max_width=most)
     for name in chosen:
         table.add_column(name, justify="right", no_wrap=True)
-    for number, (names, cells) in enumerate(lines):
-        style = "name" if number == len(rows) else ""
-        shown = [*names, *(cells[name] for name in chosen)]
+    for place, (names, counts) in enumerate(lines):
+        style = "name" if place == len(rows) else ""
+        shown = [*names, *(counts[name] for name in chosen)]
         table.add_row(*(Text(_ascii(cell) if plain else cell) for cell in shown), style=style)
     return table
-
-
-def _cells(total: Total) -> dict[str, str]:
-    usage, about = total.usage, "≈" if total.estimated else ""
-    return {
-        "requests": f"{total.completions:,}",
-        "prompt": f"{about}{usage.prompt_tokens:,}",
-        "cached": f"{usage.cached_tokens:,}",
-        "reply": f"{about}{usage.completion_tokens:,}",
-        "reasoning": f"{usage.reasoning_tokens:,}",
-        "cost": total.in_words,
-    }
 
 
 def _ascii(text: str) -> str:

@@ -75,6 +75,8 @@ def show_turn(  # noqa: PLR0913 - what happens, where it is shown, and in which 
                 showing.show(event)
         finally:
             showing.end()
+    for line in showing.afterwards:
+        reply.notice(line)
 
 
 @dataclass(slots=True)
@@ -89,6 +91,8 @@ class _Showing:
     pieces: list[str] = field(default_factory=list)
     thinking: Thinking = field(default_factory=Thinking)
     stalled: bool = False  # whether the last event said so
+    finished: bool = False
+    afterwards: list[str] = field(default_factory=list)  # what is to be said below the reply
 
     def show(self, event: Event) -> None:
         """Show an event, or note what it brings."""
@@ -102,6 +106,7 @@ class _Showing:
                 self.outcome.usage = usage
             case Finished(reason, model):
                 self.outcome.finish_reason, self.outcome.model = reason, model
+                self.finished = True
             case ReasoningDelta(text):
                 if not self.thinking.has_begun:
                     self.reply.think(self.thinking.line)
@@ -113,7 +118,7 @@ class _Showing:
                     self.reply.notice(_stalled(seconds, asks=self.typed is not None))
             case _:
                 if words := self.say(event):
-                    self.reply.notice(words)
+                    (self.afterwards.append if self.finished else self.reply.notice)(words)
 
     def end_thoughts(self, below: str = "") -> None:
         """Have the line stay that tells of thoughts, if there were any until now."""

@@ -36,7 +36,7 @@ from chatrepl.terminal.replies import announced, open_block, reply_on
 from chatrepl.terminal.sanitize import clean
 from chatrepl.terminal.screen import Screen
 from chatrepl.terminal.thinking import Thinking
-from chatrepl.terminal.toolbar import shortened, toolbar
+from chatrepl.terminal.toolbar import cost_of, shortened, toolbar
 from chatrepl.terminal.window_commands import message_numbers
 
 _ROOM = {
@@ -388,6 +388,5 @@ class Repl:
         line = "" if read_command(line) else as_message(line)
         reading = self._gauge.read(chat, line, self.attached) if chat.counter.loaded else None
         window, unsaved = chat.card.context_window, chat.recorder.unsaved
-        spent = chat.spending.total
-        cost = spent.in_words if spent.cost else ""
+        cost = cost_of(chat.spending.total)
         return toolbar(chat.card.name, reading, window, width, unsaved=unsaved, cost=cost)

@@ -1,7 +1,8 @@
-"""The line below the prompt: who answers, and how full the window is."""
+"""The line below the prompt: who answers, how full the window is, what the session has cost."""
 
 from prompt_toolkit.utils import get_cwidth
 
+from chatrepl.chat.costs import Total
 from chatrepl.terminal.gauge import Reading
 
 
@@ -41,6 +42,20 @@ def toolbar(  # noqa: PLR0913 - what it shows
     shortest = forms[-1]
     left = room - len(shortest) - 4
     return f" {shortened(model, left)}… · {shortest}" if left > 0 else f" {shortest}"[:width]
+
+
+def cost_of(total: Total) -> str:
+    """Give what the toolbar says of a session's cost: nothing where all was free.
+
+    >>> from decimal import Decimal
+    >>> cost_of(Total(1)), cost_of(Total(1, unpriced=1)), cost_of(Total(2, unpriced=1))
+    ('', 'cost unknown', 'cost unknown')
+    >>> cost_of(Total(2, cost=Decimal("0.25"))), cost_of(Total(2, cost=Decimal(1), unpriced=1))
+    ('$0.25', '$1.00 + ?')
+    """
+    if total.cost:
+        return total.in_words
+    return "cost unknown" if total.unpriced else ""
 
 
 def shortened(text: str, columns: int) -> str:

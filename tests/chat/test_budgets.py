@@ -304,6 +304,38 @@ def test_a_cap_that_is_near_and_a_price_that_is_unknown_are_said_once() -> None:
     )
 
 
+def test_a_cap_that_a_reply_brings_near_is_said_below_it_once_for_each_day_and_session() -> None:
+    purse = Ledger()
+    chat, _ = chat_of(purse, *["Yes."] * 6)
+
+    def said(*after: Standing) -> list[Standing]:
+        events = []
+        for event in chat.say("Hello"):
+            events.append(event)
+            if isinstance(event, Finished):
+                purse.standing = after
+        assert not any(isinstance(event, BudgetNear) for event in events[:1])
+        return [event.standing for event in events if isinstance(event, BudgetNear)]
+
+    of_session = Standing(TOKENS, Decimal(170_000))
+    monday, tuesday = (Standing(DAY, Decimal("4.20"), begun=day) for day in ("Monday", "Tuesday"))
+    assert said(of_session, monday) == [of_session, monday]
+    assert said(of_session, monday) == []
+    assert said(of_session, tuesday) == [tuesday], "another day has another budget"
+    purse.standing = ()
+    chat.begin(Conversation(), None)
+    assert said(of_session, tuesday) == [of_session], "another session too"
+
+
+def test_a_budget_that_cant_be_looked_at_does_not_spoil_a_reply() -> None:
+    class Broken(Ledger):
+        def standings(self, session: str | None, so_far: Amounts) -> Sequence[Standing]:
+            raise StorageError("Gone.")
+
+    chat, _ = chat_of(Broken(), "Yes.")
+    assert isinstance(list(chat.say("Hello"))[-1], Finished)
+
+
 def test_a_cap_in_dollars_asks_for_the_price_of_the_longest_reply() -> None:
     purse = Ledger(caps=(DAY,))
     chat, _ = chat_of(purse, "Yes.")

@@ -112,6 +112,11 @@ def test_whatever_a_server_says_the_sum_is_one(database: Database) -> None:
             *("America/New_York", "2026-11-02T04:30:00.000Z"),
             *("2026-11-01T04:00:00.000Z", "2026-11-01T04:00:00.000Z"),
         ),
+        # There was no midnight: clocks went from it to one.
+        (
+            *("Africa/Cairo", "2026-04-24T12:00:00.000Z"),
+            *("2026-04-23T22:00:00.000Z", "2026-03-31T22:00:00.000Z"),
+        ),
     ],
 )
 def test_days_and_months_are_those_of_the_local_calendar(

@@ -181,16 +181,33 @@ def test_a_day_begins_at_midnight_where_the_user_is(
         assert [row.total.cost for row in later.rows] == [2]
 
 
-def test_a_clock_that_was_ahead_and_a_time_that_is_none_are_in_the_sums(file: Path) -> None:
-    spend(file, cost("1"), ended=at("2026-11-25T12:00"), times=4)
+def test_a_time_that_is_none_is_in_the_sums_of_all_time(file: Path) -> None:
+    spend(file, cost("1"), ended=at("2026-11-23T12:00"), times=4)
     with closing(Database(file, print)) as database, database.writing() as connection:
         for number, ended in ((1, "yesterday"), (2, "0000-00-00"), (3, "20261123T100000Z")):
             query = "UPDATE completion SET ended = ? WHERE id = ?"
             connection.execute(query, (ended, number))
     found = bill(file)
     assert found.total.cost == 4
-    assert found.days[-1].first == "2026-11-25"
     assert (found.days[0].first, found.days[0].total.completions) == ("1970-01-01", 2)
+    lately = bill(file, since=date(2026, 11, 1))
+    assert [row.names[0] for row in lately.rows] == ["2026-11-23"]
+    assert lately.total == together(bar.total for bar in lately.days)
+
+
+@pytest.mark.parametrize("place", ["America/Los_Angeles", "Europe/Berlin"])
+def test_clocks_that_were_ahead_make_no_chart_of_centuries(file: Path, place: str) -> None:
+    with zone(place):
+        for ended in ("2026-11-23T12:00", "2036-05-05T12:00", "9999-12-31T23:30"):
+            spend(file, cost("1"), ended=at(ended))
+        found = bill(file, since=date(2026, 11, 22))
+        assert [(bar.first, bar.last, int(bar.total.cost)) for bar in found.days] == [
+            ("2026-11-22", "2026-11-22", 0),
+            ("2026-11-23", "2026-11-23", 1),
+            ("2026-11-24", "9999-12-31", 2),
+        ]
+        assert [row.names[0] for row in found.rows] == ["2026-11-23", "2036-05-05", "9999-12-31"]
+        assert len(bill(file, since=date(2030, 1, 1)).days) == 1
 
 
 # Sums.

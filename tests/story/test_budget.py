@@ -1,5 +1,6 @@
 """A budget, spent by one program after the other: said, asked about, and kept to."""
 
+import json
 from pathlib import Path
 
 from tests.story.test_full_window import wait_for_line_back, words_of
@@ -39,6 +40,8 @@ def test_programs_share_a_budget_and_the_chat_asks(home: Path, server: Loopback)
     assert rows(database, "SELECT model, completion_tokens FROM completion") == [("gpt-4", 100)]
     with talk(home, server, *flag) as terminal:
         say_and_hear(terminal, "One.", "Yes.")
+        below = words_of(terminal).rpartition("Yes.")[2]
+        assert "80 % of the day's budget is used: $0.20 of $0.25." in below
         question(terminal, "Two.", "This request may cost up to $0.10; $0.20 of the day's $0.25")
         assert "Lower --max-tokens, raise the budget or wait until tomorrow. /set" in words_of(
             terminal
@@ -46,7 +49,6 @@ def test_programs_share_a_budget_and_the_chat_asks(home: Path, server: Loopback)
         terminal.say("y")
         terminal.wait_for("Yes.", times=2)
         terminal.wait_for_prompt()
-        assert "80 % of the day's budget is used: $0.20 of $0.25." in words_of(terminal)
         question(terminal, "Three.", "$0.30 of the day's $0.25 are spent (budget.day in /")
         assert "Raise the budget or wait until tomorrow." in words_of(terminal)
         terminal.say("n")
@@ -55,6 +57,14 @@ def test_programs_share_a_budget_and_the_chat_asks(home: Path, server: Loopback)
         terminal.say("/usage")
         terminal.wait_for("120 % of the day's budget is used: $0.30 of $0.25.")
         terminal.wait_for("0 % of the month's budget is used: 330 of 2,000,000 tokens.")
+        lines = [line.split() for line in terminal.screen.splitlines()]
+        assert ["reply", "2", "10", "0", "100", "0", "$0.10"] in lines
+        assert ["total", "20", "0", "200", "0", "$0.20"] in lines
+    bill = json.loads(run("usage", "--by", "session", "--json", home=home).stdout)
+    assert [
+        (row["title"], row["prompt_tokens"], row["completion_tokens"], row["cost"])
+        for row in bill["rows"]
+    ] == [("One.", 20, 200, "0.2"), (None, 10, 100, "0.1")]
     assert len(server.requests) == 3
     status, said = ask(home, server)
     assert status == 10
@@ -62,9 +72,9 @@ def test_programs_share_a_budget_and_the_chat_asks(home: Path, server: Loopback)
     assert len(said.splitlines()) == 2
     assert len(server.requests) == 3
     assert (count(database, "completion"), count(database, "reservation")) == (3, 0)
-    flags(home, 'max_tokens = 20\nbudget = { month = "0.4k tokens" }')
-    near = "82 % of the month's budget is used: 330 of 400 tokens.\n"
-    assert ask(home, server) == (0, near)
+    flags(home, 'max_tokens = 20\nbudget = { month = "0.5k tokens" }')
+    near = "88 % of the month's budget is used: 440 of 500 tokens.\n"
+    assert ask(home, server) == (0, near), "it is this reply that brings it near"
 
 
 def question(terminal: Terminal, text: str, words: str) -> None:

@@ -80,16 +80,16 @@ def test_what_is_not_known_is_said_and_what_to_do() -> None:
     spending = Spending([used(cost=None, model="mine\x1b[2J"), used(), used(estimated=True)])
     told, unknown, estimated = remarks(spending)
     assert told == "prices by genai-prices 1"
-    assert unknown.startswith("1 call has no known price (mine")
+    assert unknown.startswith("1 of 3 requests has no price (mine")
     assert "\x1b" not in unknown
-    assert '[models."NAME"]' in unknown
-    assert estimated.startswith("≈")
+    assert '[models."mine' in unknown
+    assert estimated.startswith("1 of 3 requests has no token counts")
 
 
 @pytest.mark.parametrize("cost", [None, "0"])
 def test_nothing_is_remarked_that_is_not_so(cost: str | None) -> None:
     words = " ".join(remarks(Spending([used(cost=cost)])))
-    assert ("no known price" in words) == (cost is None)
+    assert ("no price" in words) == (cost is None)
     assert "≈" not in words
 
 

@@ -1,4 +1,4 @@
-"""What the completions of a session used and cost, read back from the ledger."""
+"""What a session has spent: its completions, read back from the ledger."""
 
 import sqlite3
 from typing import Any
