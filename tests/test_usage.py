@@ -239,7 +239,7 @@ def test_a_file_is_overwritten_only_if_that_is_said(here: Path) -> None:
 def test_what_was_asked_before_costs_were_kept_is_free_or_has_no_price(
     here: Path, capsys: Captured
 ) -> None:
-    """A database of 0.1's second format, in which a completion has no cost."""
+    """A database of the second format, in which a completion has no cost."""
     file = here / "chatrepl" / "data" / "sessions.db"
     file.parent.mkdir(parents=True)
     with closing(sqlite3.connect(file)) as connection:
@@ -256,8 +256,8 @@ def test_what_was_asked_before_costs_were_kept_is_free_or_has_no_price(
     assert read(["usage", "--since", "all", "--by", "model"]) == 0
     out, err = capsys.readouterr()
     assert [line.split("\t") for line in out.splitlines()] == [
-        ["openai", "gpt-4", "1", "9", "0", "5", "0", "", "1", "0"],
         ["embedded", "smollm2", "1", "30", "0", "20", "0", "0", "0", "0"],
+        ["openai", "gpt-4", "1", "9", "0", "5", "0", "", "1", "0"],
     ]
     said = " ".join(err.split())
     assert "1 of 2 requests has no price (gpt-4 at openai) and is not in the sums" in said

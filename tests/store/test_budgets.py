@@ -136,11 +136,13 @@ def test_days_and_months_are_those_of_the_local_calendar(
             spend(database, None, (100 * tokens, 0), stamp(just_before))
         caps = [cap(period, 1, in_tokens=True) for period in ("day", "month")]
         budgets = Budgets(database, caps, lambda: datetime.fromisoformat(now))
-        spent = [int(standing.spent) for standing in budgets.standings(None, NOTHING)]
+        standings = budgets.standings(None, NOTHING)
     finally:
         monkeypatch.undo()
         time.tzset()
+    spent = [int(standing.spent) for standing in standings]
     assert spent == ([11, 11] if day == month else [1, 111])
+    assert [standing.begun for standing in standings] == [day, month]
 
 
 def test_a_session_has_its_own_completions_and_one_that_is_not_saved_tells(

@@ -42,6 +42,7 @@ def test_programs_share_a_budget_and_the_chat_asks(home: Path, server: Loopback)
         say_and_hear(terminal, "One.", "Yes.")
         below = words_of(terminal).rpartition("Yes.")[2]
         assert "80 % of the day's budget is used: $0.20 of $0.25." in below
+        terminal.wait_until(lambda: terminal.screen.endswith("tokens · $0.10"), "the toolbar")
         question(terminal, "Two.", "This request may cost up to $0.10; $0.20 of the day's $0.25")
         assert "Lower --max-tokens, raise the budget or wait until tomorrow. /set" in words_of(
             terminal
