@@ -47,10 +47,8 @@ _ROOM = {
 }
 """What can be done about a full window."""
 
-
 _PAUSE = 0.5
 """Seconds without a key before the vocabulary is loaded: for a part of that no key gets through."""
-
 
 _Files = tuple[Attachment, ...]
 
