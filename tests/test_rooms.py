@@ -73,7 +73,7 @@ MAY_IMPORT = {
         "terminal",
     },
     "cli_help": set(),
-    "cli_shells": {"errors", "paths"},
+    "cli_shells": {"errors", "paths", "posix"},
     "cli_doctor": {"checks", "cli_options", "paths", "settings", "terminal"},
     "cli_init": {
         *("chat", "cli_options", "connecting", "errors", "first_answers", "first_config"),
