@@ -21,11 +21,12 @@ ROOMS = ("chat", "providers", "terminal", "store")
 # What each part may import of the others; a room may import itself.
 MAY_IMPORT = {
     "chat": {"errors"},
-    "providers": {"chat", "errors", "posix"},
+    "providers": {"chat", "errors", "installing", "posix"},
     "terminal": {"chat", "errors", "posix", "undisturbed"},
-    "store": {"chat", "errors", "posix", "undisturbed"},
+    "store": {"chat", "errors", "installing", "posix", "undisturbed"},
     "errors": set(),
     "posix": set(),
+    "installing": set(),
     "undisturbed": {"posix"},
     "paths": set(),
     "amounts": set(),
@@ -46,7 +47,7 @@ MAY_IMPORT = {
     "greeting": {"paths"},
     "attaching": {"chat", "errors", "paths", "reading"},
     "reading": {"chat", "errors", "pdf"},
-    "pdf": {"errors", "posix"},
+    "pdf": {"errors", "installing", "posix"},
     "offers": {"chat", "connecting", "errors", "pricing", "providers", "settings"},
     "connecting": {*ROOMS, "config", "errors", "paths", "posix", "settings"},
     "cli": {
@@ -80,7 +81,16 @@ MAY_IMPORT = {
         *("paths", "providers", "settings", "store", "terminal"),
     },
     "findings": {"errors"},
-    "checks": {*ROOMS, "connecting", "errors", "findings", "paths", "server_checks", "settings"},
+    "checks": {
+        *ROOMS,
+        "connecting",
+        "errors",
+        "findings",
+        "installing",
+        "paths",
+        "server_checks",
+        "settings",
+    },
     "server_checks": {"connecting", "errors", "findings", "providers", "settings"},
     "first_config": {"config", "errors", "providers", "settings"},
     "first_answers": {
