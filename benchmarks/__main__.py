@@ -1,9 +1,10 @@
 """Measure everything that README.md says, each figure beside a floor of the same run.
 
-`python -m benchmarks` takes about 20 minutes and prints Markdown tables; with `--full` it also
-holds the long talk with the embedded model, which takes another quarter of an hour. The floors
-are the programs in benchmarks/floors/; floor and chatrepl take turns, and the figures are medians.
-`--write` puts the table into docs/benchmarks.md, and README's rows of it into README.md.
+`python -m benchmarks --full` takes about 35 minutes and prints Markdown tables; without `--full`,
+the long talk with the embedded model is left out, and it takes about 20. The floors are the
+programs in benchmarks/floors/; floor and chatrepl take turns, and the figures are medians. `--full
+--write` puts the table into docs/benchmarks.md, and README's rows of it into README.md, with the
+number of runs.
 """
 
 import argparse
@@ -27,6 +28,7 @@ _PARTS: dict[str, Callable[[Lab], list[Row]]] = {
     "scale": scale.scale,
     "long-talk": long_talk.long_talk,
 }
+_RUNS = 7
 _LONG = "long-talk"
 _STORE = "store"  # a program of its own, with a table of its own
 _ROOT = Path(__file__).parents[1]
@@ -35,7 +37,7 @@ _ROOT = Path(__file__).parents[1]
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks")
-    parser.add_argument("--runs", type=int, default=7, help="how often, 7 by default")
+    parser.add_argument("--runs", type=int, default=_RUNS, help=f"how often, {_RUNS} by default")
     names = [*_PARTS, _STORE]
     parser.add_argument("--only", metavar="NAME,…", help=f"some of: {', '.join(names)}")
     parser.add_argument("--full", action="store_true", help=f"{_LONG} too")
@@ -48,6 +50,8 @@ def main() -> None:
     if options.write and not {*_PARTS} <= {*wanted}:
         parser.error("--write needs all figures: --full, and no --only")
     about = f"{machine()}; medians of {options.runs}."
+    if not options.only and options.runs == _RUNS:
+        print(f"This takes about {35 if options.full else 20} minutes.", file=sys.stderr)
     print(f"{about}\n", flush=True)
     if _STORE in wanted:
         print(f"## {_STORE.capitalize()}\n", flush=True)

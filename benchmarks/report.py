@@ -37,7 +37,7 @@ TARGETS = {
         f"100,000 exchanges{more}: {what}": Target(300, "figure")
         for more in ("", " in one session")
         for what in (
-            *("sessions", "sessions search", "usage"),
+            *("sessions", "sessions search", "usage", "usage --by session"),
             *("--resume, to the prompt", "-c, to the request"),
         )
     },

@@ -41,6 +41,7 @@ def _rows(lab: Lab, more: str, session: str, empty: Mapping[str, str]) -> list[R
         "sessions": partial(_to_end, lab, "sessions"),
         "sessions search": partial(_to_end, lab, "sessions", "search", RARE),
         "usage": partial(_to_end, lab, "usage", "--since", "all"),
+        "usage --by session": partial(_to_end, lab, "usage", "--since", "all", "--by", "session"),
         "--resume, to the prompt": partial(_to_prompt, lab, "--resume", session),
         "-c, to the request": partial(_to_request, lab, full, "--no-save", "-c"),
     }

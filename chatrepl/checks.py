@@ -15,6 +15,7 @@ from chatrepl.chat.tokens import ENCODINGS, is_sound
 from chatrepl.connecting import Connector, card_of, model_name
 from chatrepl.errors import ChatreplError, SettingsError
 from chatrepl.findings import Finding, ok, skipped, wrong
+from chatrepl.installing import install
 from chatrepl.paths import Paths
 from chatrepl.providers import smollm2
 from chatrepl.providers.embedded import check_installed
@@ -30,7 +31,7 @@ _FIXES = {
     "config": "Mend that file or remove it, or name another with --config.",
     "provider": "Change that setting.",
 }
-_REINSTALL = "Install chatrepl anew: python -m pip install --force-reinstall chatrepl-terminal"
+_REINSTALL = "Install chatrepl anew, from where it came."
 
 
 class Doctor:
@@ -165,7 +166,7 @@ class Doctor:
         settings, folder = self._settings, self._paths.data
         chosen = settings is not None and settings.kind == "embedded"
         if importlib.util.find_spec("xllamacpp") is None and not chosen:
-            brings = "python -m pip install 'chatrepl-terminal[local]' brings it"
+            brings = f"{install('chatrepl-terminal[local]')} brings it"
             yield skipped("embedded", f"not installed, and not asked for; {brings}")
             return
         check_installed()

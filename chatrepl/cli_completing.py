@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chatrepl.settings import Sources
 
 _END = "\0"  # stands for the cursor: no line of a shell holds it
+_SET = re.compile(r"[A-Za-z_]\w*=")
 _LIST = "63"  # COMP_TYPE of bash where it shows what there is and inserts nothing
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
@@ -73,11 +74,11 @@ def answer(arguments: Sequence[str]) -> int:
 def split(line: str) -> tuple[list[str], str]:
     """Split a line as a shell does, into the words before the cursor's and what is typed of that.
 
-    The command itself is left out. A quote may be open.
+    The command itself and what is set for it (NAME=…) are left out. A quote may be open.
 
     >>> split("chatrepl -p 'my per")
     (['-p'], 'my per')
-    >>> split("chatrepl -p ")
+    >>> split("NO_COLOR=1 chatrepl -p ")
     (['-p'], '')
     """
     lexer = shlex.shlex(line + _END, posix=True)
@@ -88,6 +89,8 @@ def split(line: str) -> tuple[list[str], str]:
         words.extend(lexer)
     except ValueError:  # a quote is open: what is in it so far
         words.append(lexer.token)
+    while len(words) > 1 and _SET.match(words[0]):
+        del words[0]
     return words[1:-1], words[-1].rstrip(_END)
 
 
@@ -170,6 +173,7 @@ OF_FILES = frozenset({"files", "load", "config", "schema", "out"})
 class _Place:
     """Where in the command line the cursor is, after the words before it.
 
+    `given` has options by the names of their parameters, and one that is not known by its own.
     `awaited` is the option whose value comes next, `count` how many arguments there were, and
     `is_open` whether options may follow: there was no --.
     """
@@ -184,6 +188,25 @@ class _Place:
         """Give the option of a name, or None."""
         return next((each for each in self.command.params if name in each.opts), None)
 
+    def read(self, word: str) -> tuple[Any, str, str]:
+        """Read an option: itself or None, what of the word is its value, and what is before that.
+
+        Short flags may stand before a short one, and its value behind it: -qpNAME.
+        """
+        if word.startswith("--"):
+            name, joined, value = word.partition("=")
+            return self.option(name), value, name + joined
+        for at in range(1, len(word)):
+            option = self.option(f"-{word[at]}")
+            if option is None or not option.is_flag:
+                return option, word[at + 1 :], word[: at + 1]
+            self.given[option.name] = ""
+        return None, "", word
+
+    def takes(self, command: Any) -> bool:
+        """Whether a subcommand takes all the options that stand before it."""
+        return set(self.given) <= {each.name for each in command.params}
+
 
 def offers(words: Sequence[str], typed: str, known: Known) -> list[Offer] | None:
     """Give what may follow `words` and begins with what is `typed`, or None for files.
@@ -193,13 +216,13 @@ def offers(words: Sequence[str], typed: str, known: Known) -> list[Offer] | None
     commands = cli_chat.commands()
     place = _after(words, commands)
     known = Known(known.environment, known.paths, _config(place, known))
-    name, joined, value = typed.partition("=")
     if place.awaited is not None:
         return _values(place, place.awaited, typed, known)
-    if place.is_open and joined and name.startswith("--"):
-        found = _values(place, place.option(name), value, known)
-        return found and [Offer(f"{name}={one}", how) for one, how in found]
     if place.is_open and typed.startswith("-"):
+        option, value, before = place.read(typed)
+        if value or before.endswith("="):
+            found = _values(place, option, value, known)
+            return found and [Offer(before + one, how) for one, how in found]
         return _beginning(typed, _options(place))
     if isinstance(place.command, TyperGroup):
         return _beginning(typed, _subcommands(place.command.commands))
@@ -207,8 +230,8 @@ def offers(words: Sequence[str], typed: str, known: Known) -> list[Offer] | None
         if {"install_completion", "show_completion"} & set(place.given):
             return _beginning(typed, map(Offer, SHELLS))
         is_first = place.is_open and not place.count
-        rest = {name: command for name, command in commands.items() if name and is_first}
-        return _beginning(typed, _subcommands(rest))
+        rest = {name: each for name, each in commands.items() if name and place.takes(each)}
+        return _beginning(typed, _subcommands(rest if is_first else {}))
     arguments = [each for each in place.command.params if isinstance(each, TyperArgument)]
     taken = arguments[place.count :] or [each for each in arguments[-1:] if each.nargs == -1]
     return _values(place, taken[0], typed, known) if taken else []
@@ -226,12 +249,10 @@ def _after(words: Sequence[str], commands: Mapping[str, Any]) -> _Place:
         elif place.is_open and word == "--":
             place.is_open = False
         elif place.is_open and word.startswith("-"):
-            name, joined, value = word.partition("=")
-            option = place.option(name)
-            if option is not None and not option.is_flag and not joined:
+            option, value, before = place.read(word)
+            if option is not None and not option.is_flag and not value and before[-1] != "=":
                 place.awaited = option
-            elif option is not None:
-                place.given[option.name] = value
+            place.given[option.name if option else word] = value
         elif place.is_open and not place.count and word and word in inner:
             place.command = inner[word]
         else:

@@ -14,7 +14,8 @@ from chatrepl.settings import Flags, Settings
 
 _KEY = re.compile(r"[A-Za-z_][\w-]*")
 _TEXTS = frozenset({"stop", "reasoning_effort"})  # what looks like a number is a text there
-_TYPED = ("stop", "reasoning_effort")  # flags that typer takes as any text
+# Flags that typer takes as any text, or that could be NaN: it is neither below a bound nor above.
+_TYPED = ("stop", "reasoning_effort", "temperature", "top_p")
 _NEAR = 0.88
 """How alike a slip of the pen is. top_k is less like top_p, and min_tokens like max_tokens."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from chatrepl.errors import SettingsError
+from chatrepl.installing import install
 from chatrepl.posix import APART, limit
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def read_pdf(
     """
     if importlib.util.find_spec("pypdfium2") is None:
         text = f"{name} is a PDF, and the extra that reads those is not installed."
-        raise SettingsError(text, "Run: pip install 'chatrepl-terminal[pdf]'")
+        raise SettingsError(text, f"Run: {install('chatrepl-terminal[pdf]')}")
     pages = _read_apart(data, name, patience).split("\f")
     empty = sum(not page for page in pages)
     if empty == len(pages):

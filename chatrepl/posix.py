@@ -20,6 +20,9 @@ except ImportError:  # Windows, whose console echoes nothing that is not read
 
 IS_POSIX = os.name == "posix"
 
+LOGIN_SHELLS = sys.platform == "darwin"
+"""Whether a terminal's shell is a login shell, so that bash reads no .bashrc by itself."""
+
 HUNG_UP: int | None = getattr(signal, "SIGHUP", None)
 """The signal that the terminal was closed, where there is one."""
 

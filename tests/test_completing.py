@@ -50,6 +50,7 @@ def offered(line: str, known: Known) -> list[str] | None:
         ("chatrepl -p 'a b' ", ["-p", "a b"], ""),
         ("chatrepl '' x # y", ["", "x", "#"], "y"),
         ("/usr/bin/chatrepl é", [], "é"),
+        ("A_1=x B='y z' chatrepl -p A=", ["-p"], "A="),
     ],
 )
 def test_a_line_is_split_as_a_shell_does(line: str, words: list[str], typed: str) -> None:
@@ -64,8 +65,12 @@ SUBCOMMANDS = [name for name in cli_chat.commands() if name]
     [
         ("", SUBCOMMANDS),
         ("sess", ["sessions"]),
-        ("--plain sess", ["sessions"]),
-        ("-m gpt-4 sess", ["sessions"]),
+        ("--plain sess", []),
+        ("-m gpt-4 sess", []),
+        ("-qm gpt-4 sess", []),
+        ("--no-such sess", []),
+        ("--provider ollama ", ["models", "doctor"]),
+        ("--json sess", ["sessions"]),
         ("sess --plain", ["--plain"]),
         ("a word sess", []),
         ("-- sess", []),
@@ -73,7 +78,12 @@ SUBCOMMANDS = [name for name in cli_chat.commands() if name]
         ("--per", ["--persona"]),
         ("--persona=tu", ["--persona=tutor"]),
         ("-p tu", ["tutor"]),
-        ("-p tutor ", SUBCOMMANDS),
+        ("-p tutor ", []),
+        ("-ptu", ["-ptutor"]),
+        ("-qptu", ["-qptutor"]),
+        ("-qp tu", ["tutor"]),
+        ("-ptutor --per", []),
+        ("-qp tutor --qui", []),
         ("-p tutor --per", []),
         ("--stop x --sto", ["--stop"]),
         ("--overflow ", ["trim", "ask", "summarize"]),
@@ -109,6 +119,7 @@ def test_what_is_offered(home: Path, line: str, values: list[str]) -> None:
     "line",
     [
         *("-f ", "--file=a", "--config x", "--load ", "--schema ", "-m ./m", "-m ~/m", "-m /m"),
+        *("-fa", "-qf "),
         *("sessions export abcdef -o ", "doctor --config "),
     ],
 )

@@ -11,7 +11,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from chatrepl.cli_shells import SHELLS, script
+from chatrepl.cli_shells import SHELLS, installed, script
+from chatrepl.paths import Paths
 from tests.support.program import environment, run
 from tests.test_cli import assert_refused
 
@@ -124,12 +125,23 @@ ASK = {"bash": in_bash, "fish": in_fish, "zsh": in_zsh}
             ("bash", "chatrepl -p m", ["my\\ own:"]),
             ("bash", "chatrepl -p \\$", ["\\$\\(touch\\ pwned\\)"]),
             ("bash", "chatrepl -f a", ["compopt -o default", ""]),
+            (
+                "bash",
+                "chatrepl -fa",
+                ["compopt -o default", "compopt -o filenames", "-fa file.txt"],
+            ),
             ("bash", "chatrepl --set see", ["compopt -o nospace", "seed="]),
             ("bash", "chatrepl a question ", [""]),
             ("fish", "chatrepl --perso", ["--persona\tA persona; chatrepl personas lists them."]),
             ("fish", "chatrepl -p m", ["my own:\tx"]),
             ("fish", "chatrepl --persona=tu", [TUTOR]),
             ("fish", "chatrepl -f a", ["a file.txt"]),
+            ("fish", "chatrepl -fa", ["-fa file.txt"]),
+            (
+                "fish",
+                "A=1 B=2 chatrepl sess",
+                ["sessions\tList the saved conversations, newest first."],
+            ),
             ("fish", "chatrepl a question ", []),
             ("zsh", "chatrepl -p my", ["chatrepl -p my\\ own: "]),
         ]
@@ -149,6 +161,7 @@ def test_a_shell_completes(
         ("-p \\$", "-p \\$\\(touch\\ pwned\\) "),
         ("--persona=tu", "--persona=tutor "),
         ("--file=a", "--file=a\\ file.txt "),
+        ("-fa", "-fa\\ file.txt "),
     ],
 )
 def test_zsh_completes_what_is_harder(
@@ -188,7 +201,7 @@ def test_installing_says_what_it_wrote_and_is_done_once(home: Path) -> None:
     start = home / ".bashrc"
     start.write_bytes(b"alias x=y # \xff")  # no newline at its end, and no UTF-8
     file = home / "chatrepl" / "data" / "completion.bash"
-    line = f"[ -r {file} ] && . {file}  # chatrepl"
+    line = f"[ ! -r {file} ] || . {file}  # chatrepl"
     done = run("--install-completion", "bash", home=home)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[:2] == [
@@ -201,6 +214,43 @@ def test_installing_says_what_it_wrote_and_is_done_once(home: Path) -> None:
     again = run("--install-completion", "bash", home=home)
     assert f"{start} reads it already." in again.stdout
     assert start.read_bytes() == once
+
+
+def test_another_home_takes_the_place_of_the_last_one_wherever_it_is_named_from(
+    home: Path,
+) -> None:
+    dotfiles, start = home / "dotfiles", home / ".bashrc"
+    dotfiles.write_bytes(
+        b"a\n[ -r /x/completion.bash ] && . /x/completion.bash  # chatrepl\nb \xff"
+    )
+    dotfiles.chmod(0o640)
+    start.symlink_to(dotfiles)
+    before = Path.cwd()
+    os.chdir(home)
+    try:
+        for data in (Path("it's"), home / "last"):
+            said = installed("bash", home, {}, Paths(home, data, home), login=True)
+    finally:
+        os.chdir(before)
+    file = home / "last" / "completion.bash"
+    line = f"[ ! -r {file} ] || . {file}  # chatrepl\n".encode()
+    assert dotfiles.read_bytes() == b"a\n" + line + b"b \xff"
+    assert (home / "it's" / "completion.bash").exists()
+    assert (start.is_symlink(), dotfiles.stat().st_mode & 0o777) == (True, 0o640)
+    assert "reads it now" in said[1]
+    assert ".bash_profile has to read it" in said[2]
+
+
+@NEEDS["bash"]
+def test_a_shell_starts_well_from_anywhere_and_when_the_script_is_gone(home: Path) -> None:
+    here = os.path.relpath(home / "here")
+    done = run("--install-completion", "bash", home=home, env={"CHATREPL_HOME": here})
+    file = Path(here).absolute() / "data" / "completion.bash"
+    assert f"{file} is written." in done.stdout
+    command = ["bash", "--norc", "-c", f". {home / '.bashrc'}; echo $?; complete -p"]
+    assert ran(command, environment(home)) == "0\ncomplete -F _chatrepl chatrepl\n"
+    file.unlink()
+    assert ran([*command[:-1], command[-1][:-13]], environment(home)) == "0\n"
 
 
 def test_zsh_and_fish_keep_their_files_where_they_are_told(home: Path) -> None:

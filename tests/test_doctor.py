@@ -453,7 +453,7 @@ def test_a_damaged_vocabulary(home: Path, offering: Loopback) -> None:
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
     assert "vocabulary o200k_base is damaged" in line
-    assert "--force-reinstall chatrepl-terminal" in line
+    assert "Install chatrepl anew, from where it came." in line
 
 
 def test_a_damaged_model(home: Path, offering: Loopback) -> None:

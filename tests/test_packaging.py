@@ -5,6 +5,8 @@ That every import is declared is in test_rooms.py.
 
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import chatrepl
+from chatrepl.installing import install
 from tools.versions import named
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +68,27 @@ def test_each_requirement_has_a_lower_bound_which_the_oldest_run_takes() -> None
     assert [line for line in lines if not re.match(r"[\w-]+>=\d", line)] == []
     pins = "openai==3.17.0\nruff==0.14.0\npypdfium2==5.0.0\nanyio==4.0\n"
     assert named(pins) == ["openai==3.17.0", "pypdfium2==5.0.0"]
+
+
+def test_a_python_that_is_not_there_is_told_and_no_test_is_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.versions", "oldest", "--python", "9.9"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "9.9" in done.stderr or "uv is not installed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_missing_is_installed_with_the_python_that_misses_it(tmp_path: Path) -> None:
+    here = Path.cwd() / ".venv" / "bin" / "python"
+    assert install("a[b]", str(here)) == ".venv/bin/python -m pip install 'a[b]'"
+    there = tmp_path / "my venv" / "python"
+    assert install("socksio", str(there)) == f"'{there}' -m pip install socksio"
 
 
 def test_every_file_that_the_package_is_made_of_is_there() -> None:

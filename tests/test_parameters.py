@@ -1,5 +1,6 @@
 """The request's parameters: as flags and /set type them, and which layer wins."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,12 @@ def test_a_name_that_the_config_file_sends_can_be_set() -> None:
     with pytest.raises(SettingsError, match="/set: there is no parameter 'models'"):
         changed(Choices(), "models", "[]")
     assert changed(Choices(), "models", "[]", ["models"]).extra_body == {"models": []}
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_an_option_that_is_no_number_is_told(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: Expected a finite number"):
+        flags_of({name: math.nan})
 
 
 @pytest.mark.parametrize("given", [{"stop": [""]}, {"reasoning_effort": ""}])

@@ -117,4 +117,5 @@ def test_without_the_extra_it_is_named(home: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"paper.pdf is a PDF, and the extra that reads those is not installed." in done.stderr
-    assert b"pip install 'chatrepl-terminal[pdf]'" in done.stderr
+    hint = f"Run: {sys.executable} -m pip install 'chatrepl-terminal[pdf]'\n"
+    assert hint.encode() in done.stderr

@@ -52,8 +52,9 @@ personas, providers, models, sessions and files. It says what it writes:
 the home directory
 - fish: `~/.config/fish/completions/chatrepl.fish`
 
-Done again, it adds no second line. To undo it, remove the line and the file. No server is asked \
-when Tab is pressed: the models are those of the config file and of the last sessions.
+Done again, it adds no second line; that of another home is replaced. To undo it, \
+remove the line and the file. No server is asked when Tab is pressed: the \
+models are those of the config file and of the last sessions.
 """
 
 

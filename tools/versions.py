@@ -10,6 +10,7 @@ pytest; without that, all tests but those that vary what others hold.
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import subprocess
@@ -65,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _uv(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=ROOT, check=True)  # noqa: S603
+    """Run uv, which says itself what is wrong. Raises SystemExit if it fails or is not there."""
+    if importlib.util.find_spec("uv") is None:
+        sys.exit("uv is not installed. The extra dev brings it, as README's second command does.")
+    done = subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=ROOT, check=False)  # noqa: S603
+    if done.returncode:
+        sys.exit(f"uv {' '.join(arguments[:2])} failed, as told above; no test was run.")
 
 
 if __name__ == "__main__":

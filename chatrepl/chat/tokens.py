@@ -9,12 +9,12 @@ import base64
 import hashlib
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from chatrepl.chat.attachments import AttachedImage, Attachment
 from chatrepl.chat.catalogue import ModelCard, openai_name
-from chatrepl.chat.exchanges import Exchanges
+from chatrepl.chat.exchanges import Exchange, Exchanges
 from chatrepl.chat.images import image_tokens
 from chatrepl.chat.messages import Message
 
@@ -54,6 +54,9 @@ _OPENAI = re.compile(r"(ft:)?(gpt-|o\d|chatgpt)")
 _PART = 25_000  # characters
 _SEAM = re.compile(r"[A-Za-z](?=\s)")
 _SEAM_REACH = 2_000
+
+_COUNTED = 2_000_000
+"""Bytes that are counted to say how much is left out: about 0.2 s, and nobody waits longer."""
 
 _loaded: dict[str, "tiktoken.Encoding | None"] = {}
 _loading = threading.Lock()
@@ -130,6 +133,10 @@ def _parts(text: str) -> Iterator[str]:
     yield text[start:] if start else text
 
 
+def _size(exchange: Exchange) -> int:
+    return sum(message.size for message in exchange.messages)
+
+
 class TokenCounter:
     """Counts messages for one model; each message is encoded once in its life.
 
@@ -149,6 +156,7 @@ class TokenCounter:
         self._attached: dict[Attachment, int] = {}
         self._summed = Exchanges()
         self._sums = [0]
+        self.sums_exact = True
 
     def load(self) -> None:
         """Load the vocabulary now, so that counting does not wait for it."""
@@ -215,16 +223,30 @@ class TokenCounter:
         """Give running totals: item `n` is what the first `n` exchanges cost.
 
         What is the same as in the last call is not summed again, so that a talk which grows by an
-        exchange costs one addition, however long it is.
+        exchange costs one addition, however long it is. Of a long talk that comes all at once, as
+        when it is resumed, a sample is counted, and `sums_exact` is False.
         """
         known = exchanges.common(self._summed)
         self._summed = Exchanges()  # should this be interrupted
         del self._sums[known + 1 :]
-        for index in range(known, len(exchanges)):
-            tokens = sum(map(self.message, exchanges[index].messages))
+        new = exchanges[known:]
+        rate = self._sampled(new)
+        self.sums_exact = rate is None and (self.sums_exact or not known)
+        for each in new:
+            counts = map(self.message, each.messages)
+            tokens = sum(counts) if rate is None else round(rate * _size(each))
             self._sums.append(self._sums[-1] + tokens)
         self._summed = exchanges
         return self._sums
+
+    def _sampled(self, exchanges: Sequence[Exchange]) -> float | None:
+        """Give how many tokens a byte makes, by a sample; None if all of them can be counted."""
+        step = -(-sum(map(_size, exchanges)) // _COUNTED)
+        if step < 2:
+            return None
+        sample = exchanges[::step]
+        tokens = sum(self.message(message) for each in sample for message in each.messages)
+        return tokens / max(1, sum(map(_size, sample)))
 
     def request(self, messages: Iterable[Message]) -> int:
         """Count a whole request: its messages and what primes the reply."""

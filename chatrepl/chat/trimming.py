@@ -28,10 +28,11 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What is left out for want of room, in numbers."""
+    """What is left out for want of room, in numbers; `exact` says whether all was counted."""
 
     exchanges: int = 0
     tokens: int = 0
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,8 @@ def _left_out(conversation: Conversation, calibration: Calibration, first: int) 
             gone = [m for m in messages if index in settled or m.role == "system"]
             exchanges -= len(gone) == len(messages)
             tokens -= sum(map(counter.message, gone))
-    return LeftOut(exchanges, round(tokens * calibration.factor))
+    tokens = max(0, tokens)  # a pinned one is counted, of the others maybe a sample
+    return LeftOut(exchanges, round(tokens * calibration.factor), counter.sums_exact)
 
 
 def too_long(
@@ -238,6 +240,7 @@ def too_long(
 def too_full(window: Window, about: str) -> WindowFullError:
     """Say what would have to be left out, to a user who wants to be asked first."""
     out = window.left_out
+    about = about if out.exact else "≈"
     return WindowFullError(
         f"The conversation has outgrown the window: {counted(out.exchanges)}, {about}"
         f"{out.tokens:,} tokens, would have to be left out.",

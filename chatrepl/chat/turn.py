@@ -377,5 +377,5 @@ class Chat(Measured):
         pins, drops = ({i for i in s if i < window.first} for s in (talk.pins, talk.drops))
         left_out = (window.first, pins, drops, talk.note) if out.exchanges else ()
         if left_out and left_out != self._left_out:
-            yield Trimmed(out.exchanges, out.tokens, self.calibration.exact)
+            yield Trimmed(out.exchanges, out.tokens, self.calibration.exact and out.exact)
         self._left_out = left_out

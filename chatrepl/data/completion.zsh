@@ -7,7 +7,7 @@ _chatrepl() {
     offers=("${(@f)$("$command" --complete zsh "${(j: :)words[1,CURRENT-1]} $PREFIX" \
         2> /dev/null < /dev/null)}")
     if [[ $offers[1] == files ]]; then
-        compset -P '--[^=]#='
+        compset -P '--[^=]#=' || compset -P '-[^-]'
         _files
         return
     fi

@@ -15,6 +15,7 @@ from chatrepl.chat.catalogue import Served
 from chatrepl.chat.events import Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import ConnectionFailedError, SettingsError, StreamInterruptedError
+from chatrepl.installing import install
 from chatrepl.posix import APART
 from chatrepl.providers import smollm2
 from chatrepl.providers.endpoint import Endpoint
@@ -71,8 +72,8 @@ def check_installed() -> None:
     if importlib.util.find_spec("xllamacpp") is None:
         text = "The embedded model is not installed."
         hint = (
-            "For the embedded model: python -m pip install xllamacpp. "
-            "For a server: set OPENAI_API_KEY, or base_url in the config file."
+            f"For the embedded model: {install('chatrepl-terminal[local]')}; "
+            "for a server: set OPENAI_API_KEY, or base_url in the config file."
         )
         raise SettingsError(text, hint)
 

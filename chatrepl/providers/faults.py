@@ -28,6 +28,7 @@ from chatrepl.errors import (
     StreamInterruptedError,
     UnsupportedParameterError,
 )
+from chatrepl.installing import install
 from chatrepl.providers.endpoint import CHECK_URL, OPENAI_URL, Endpoint
 from chatrepl.providers.lean import openai
 
@@ -80,7 +81,7 @@ def building(endpoint: Endpoint) -> Iterator[None]:
         text = f"The certificates for TLS can't be loaded: {_one_line(error)}"
         raise SettingsError(text, "Check SSL_CERT_FILE and SSL_CERT_DIR.") from error
     except ImportError as error:  # its words name another package
-        hint = "Run: pip install socksio (or set HTTPS_PROXY and ALL_PROXY to an http proxy)."
+        hint = f"Run: {install('socksio')} (or set HTTPS_PROXY and ALL_PROXY to an http proxy)."
         raise SettingsError("A SOCKS proxy needs the package socksio.", hint) from error
     except (ValueError, httpx2.InvalidURL) as error:
         text = f"The proxy can't be used: {_one_line(error)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chatrepl.errors import SettingsError
+from chatrepl.installing import install
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -102,7 +103,7 @@ def _keyring(name: str, doing: str) -> "KeyringBackend":
             name,
             doing,
             "the package keyring is not installed",
-            "python -m pip install 'chatrepl-terminal[keyring]' brings it; else",
+            f"{install('chatrepl-terminal[keyring]')} brings it; else",
         ) from error
     found = keyring.get_keyring()
     if isinstance(found, fail.Keyring | null.Keyring):

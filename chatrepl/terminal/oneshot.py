@@ -182,8 +182,8 @@ def dry_run(
         f"{about}{counts['prompt_tokens']:,} tokens and up to {window.max_tokens:,} of reply, "
         f"in a window of {window.context_window:,}; nothing was sent to {chat.card.name}"
     )
-    if window.dropped:
-        lines.append(f"left out: {len(window.dropped):,} messages")
+    if gone := counts["dropped"]:
+        lines.append(f"left out: {len(gone):,} messages")
     text = "\n".join(lines)
     print(clean(text) if screen.on_terminal else text)
     return 0

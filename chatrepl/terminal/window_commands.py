@@ -28,9 +28,9 @@ def tokens(repl: "Repl", _: str) -> None:
         ("window", f"{chat.card.context_window:,}, of which {chat.max_tokens:,} for the reply"),
     ]
     window = fitted(chat)
-    if window is not None and window.dropped:
-        tokens = sum(dropped.tokens for dropped in window.dropped)
-        rows.append(("not sent", f"{len(window.dropped):,} messages, {about}{tokens:,} tokens"))
+    if window is not None and (gone := window.dropped):
+        tokens = sum(dropped.tokens for dropped in gone)
+        rows.append(("not sent", f"{len(gone):,} messages, {about}{tokens:,} tokens"))
     if not calibration.exact:
         rows.append(("estimate", f"≈ {_how_estimated(calibration)}"))
     if calibration.extra.text:

@@ -278,6 +278,22 @@ def test_running_totals_are_those_of_each_beginning(
         assert counter.sums(known) == [0, *accumulate(costs)]
 
 
+def test_of_a_long_talk_that_comes_at_once_a_sample_is_counted() -> None:
+    texts = [f"{number} bottles of beer on the wall, " * 20 for number in range(10_000)]
+    long = Exchanges(map(exchange, texts))
+    counter, patient = counter_for("gpt-4"), counter_for("gpt-4")
+    sums = list(counter.sums(long))
+    assert not counter.sums_exact
+    assert len(sums) == 10_001
+    exact = sum(patient.message(each.messages[0]) for each in long)
+    assert sums[-1] == pytest.approx(exact, rel=0.02)
+    more = counter.sums(long.appended(exchange("a b")))
+    assert (more[:-1], counter.sums_exact) == (sums, False)
+    assert more[-1] - more[-2] == patient.message(Message("user", "a b"))
+    assert counter.sums(Exchanges([exchange("a b")]))[-1] == more[-1] - more[-2]
+    assert counter.sums_exact
+
+
 def test_a_text_that_was_never_said_is_forgotten() -> None:
     counter = counter_for("gpt-4")
     before = counter.message(TALK[0])

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,8 @@ def without_keyring(tmp_path: Path) -> dict[str, str]:
 def test_without_the_package_it_is_said_what_brings_it(
     home: Path, without_keyring: dict[str, str]
 ) -> None:
-    words = ["system keyring", "'openai'", "pip install 'chatrepl-terminal[keyring]'"]
+    brings = f"{sys.executable} -m pip install 'chatrepl-terminal[keyring]' brings it"
+    words = ["system keyring", "'openai'", brings]
     assert_told(home, "key", "set", "openai", env=without_keyring, words=[*words, "api_key_env"])
     keep(home)
     assert run("key", "list", home=home, env=without_keyring).stdout == "openai\n"
