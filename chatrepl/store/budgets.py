@@ -8,18 +8,18 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from chatrepl.chat.budgets import Amounts, Cap, Period, Standing, check
+from chatrepl.chat.costs import COST_UNITS, units
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
-from chatrepl.store.rows import COST_UNITS, stamp, units
+from chatrepl.store.rows import stamp
 from chatrepl.undisturbed import undisturbed
 
 LEFT_BEHIND = timedelta(hours=1)
 """How long a reservation counts whose program was killed: no reply takes as long."""
 
-# A server may say any number of tokens. The parts of a sum of costs can't overflow.
+# The parts of a sum of costs can't overflow.
 _SUMS = """
-    SELECT coalesce(sum(min(max(prompt_tokens, 0), 1000000000000)
-                      + min(max(completion_tokens, 0), 1000000000000)), 0),
+    SELECT coalesce(sum(prompt_tokens + completion_tokens), 0),
            coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0)
     FROM completion
 """
@@ -72,7 +72,7 @@ class Budgets:
                         number,
                         stamp(self._now()),
                         session or self._unsaved,
-                        min(most.tokens, 10**12),
+                        most.tokens,
                         units(most.cost),
                     ),
                 )
@@ -91,9 +91,11 @@ class Budgets:
 
     def release(self) -> None:
         """Remove what is still reserved; what can't be removed goes when it is too old."""
-        held = self.take_over()
-        if held:
-            with undisturbed(), suppress(StorageError), self._database.writing() as connection:
+        if not self._held:
+            return
+        with undisturbed(), suppress(StorageError):
+            held = self.take_over()
+            with self._database.writing() as connection:
                 remove_reservations(connection, held)
 
     def _standings(

@@ -7,20 +7,19 @@ from decimal import Decimal
 from operator import add
 
 from chatrepl.chat.bill import Bar, Bill, By, Row
-from chatrepl.chat.costs import Total
+from chatrepl.chat.costs import COST_UNITS, Total
 from chatrepl.chat.usage import Usage
 from chatrepl.store.database import Database
-from chatrepl.store.rows import COST_UNITS, stamp
+from chatrepl.store.rows import stamp
 
 _LONG_AGO = date(1970, 1, 1)  # when nobody kept a ledger
-_MOST = 10**12  # tokens of a completion; a server may say anything, and a sum must not overflow
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 _NONE, _UNPRICED = (0,) * 9, 7
 _PLACES = len(str(COST_UNITS)) - 1
 
 # Costs are summed in two parts, dollars and what is below: the sum of large ones would overflow.
 _SUMS = f"""
-    count(*), {", ".join(f"sum(min(completion.{name}, {_MOST}))" for name in _COUNTS)},
+    count(*), {", ".join(f"sum(completion.{name})" for name in _COUNTS)},
     coalesce(sum(cost / {COST_UNITS}), 0), coalesce(sum(cost % {COST_UNITS}), 0),
     sum(cost IS NULL), sum(estimated)
 """

@@ -153,7 +153,7 @@ def _cells(total: Total) -> dict[str, str]:
         "cached": f"{usage.cached_tokens:,}",
         "reply": f"{about}{usage.completion_tokens:,}",
         "reasoning": f"{usage.reasoning_tokens:,}",
-        "cost": total.in_words,
+        "cost": total.written,
     }
 
 
@@ -173,7 +173,7 @@ def _charts(bill: Bill, width: int, *, plain: bool) -> list[str]:
     form = (min(_WIDEST, room // len(bars)), _gutter(bars), plain)
     lines = [
         "",
-        f"cost {by}: {bill.total.in_words}",
+        f"cost {by}: {bill.total.written}",
         *_chart(bars, [_cost(bar.total) for bar in bars], _top_cost(bars), *form),
         "",
         f"requests {by}: {bill.total.completions:,}",

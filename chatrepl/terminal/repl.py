@@ -389,5 +389,5 @@ class Repl:
         reading = self._gauge.read(chat, line, self.attached) if chat.counter.loaded else None
         window, unsaved = chat.card.context_window, chat.recorder.unsaved
         spent = chat.spending.total
-        cost = spent.in_words if spent.cost else ""
+        cost = spent.written if spent.cost else ""
         return toolbar(chat.card.name, reading, window, width, unsaved=unsaved, cost=cost)

@@ -73,7 +73,7 @@ def _cells(used: Total) -> list[str]:
         f"{usage.cached_tokens:,}",
         f"{about}{usage.completion_tokens:,}",
         f"{usage.reasoning_tokens:,}",
-        used.in_words,
+        used.written,
     ]
 
 
