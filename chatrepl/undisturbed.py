@@ -37,4 +37,5 @@ def undisturbed(
         for number, handler in handled.items():
             signal.signal(number, handler)
         if come:
-            signal.raise_signal(come[0])
+            # One is raised, the most final: a request to end goes before Ctrl-C.
+            signal.raise_signal(max(come, key=lambda number: number != signal.SIGINT))

@@ -129,7 +129,7 @@ def test_a_bill_fits_the_screen(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(cell_len, lines)) <= width
     assert len(lines) <= 31 + 3 + 2 * 10
-    assert found.total.in_words in next(line for line in lines if "total" in line)
+    assert found.total.written in next(line for line in lines if "total" in line)
     drawn = [line.partition("│")[2] for line in lines if "│" in line]
     assert len(drawn) == 12
     axis = next(line for line in lines if "└" in line)

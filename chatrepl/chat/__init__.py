@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chatrepl.chat.conversation import Conversation, from_messages
     from chatrepl.chat.costs import Completion, Price, Pricing, Spending
     from chatrepl.chat.events import (
+        Answering,
         Assumed,
         BudgetNear,
         Condensed,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from chatrepl.errors import ChatreplError
 
 __all__ = [
+    "Answering",
     "Assumed",
     "AttachedImage",
     "AttachedText",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Allowance:
     """A purse, and what the user has been told of it in this run.
 
-    `anyway` lets the next request pass: the user has been asked and wants it sent.
+    `anyway` lets all requests of a turn pass: the user has been asked and wants it sent.
     """
 
     def __init__(self, purse: Purse) -> None:
@@ -38,10 +38,9 @@ class Allowance:
         Says what the user may not know, once for each cap and period. Raises
         BudgetError, and StorageError where what is spent can't be found out.
         """
-        anyway, self.anyway = self.anyway, False
         if not self._purse.caps:
             return  # nothing need be counted
-        most, standings = self._reserve(chat, window, anyway=anyway)
+        most, standings = self._reserve(chat, window)
         yield from self._near(standings)
         if most.cost is None and chat.card.name not in self._said:
             self._said.add(chat.card.name)
@@ -70,22 +69,21 @@ class Allowance:
         return self._purse.standings(chat.recorder.session, _so_far(chat))
 
     def release(self) -> None:
-        """Let go of what is still reserved."""
+        """Let go of what is still reserved: the turn has ended."""
+        self.anyway = False
         self._purse.release()
 
-    def _reserve(
-        self, chat: "Chat", window: "Window", *, anyway: bool
-    ) -> tuple[Amounts, Sequence[Standing]]:
+    def _reserve(self, chat: "Chat", window: "Window") -> tuple[Amounts, Sequence[Standing]]:
         """Reserve what a window may take; its prompt is counted only if that can matter."""
         ask = partial(self._purse.reserve, session=chat.recorder.session, so_far=_so_far(chat))
-        if not (chat.counter.loaded or anyway):
+        if not (chat.counter.loaded or self.anyway):
             most = self._most(chat, _surely(chat, window), window.max_tokens)
             with suppress(BudgetError):
                 return most, ask(most)
         with chat.measuring:
             prompt = chat.calibration.request(window.messages)
         most = self._most(chat, prompt, window.max_tokens)
-        return most, ask(most, anyway=anyway)
+        return most, ask(most, anyway=self.anyway)
 
     def _most(self, chat: "Chat", prompt: int, reply: int) -> Amounts:
         """Give what so many tokens may cost; a price is asked for only if it matters."""

@@ -129,7 +129,7 @@ def cells(total: Total) -> dict[str, str]:
         f"{usage.cached_tokens:,}",
         f"{about}{usage.completion_tokens:,}",
         f"{usage.reasoning_tokens:,}",
-        total.in_words,
+        total.written,
     )
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -74,7 +74,7 @@ class Standing:
         """Say with its numbers that a request which may take so much would pass the cap."""
         cap = self.cap
         takes = "take up to" if cap.in_tokens else "cost up to"
-        other = f", and {cap.written(self.reserved)} reserved by other requests"
+        other = f", and {cap.written(self.reserved)} reserved by requests under way"
         ways = ["raise the budget"]
         if needed <= cap.limit:
             ways.append(_LATER[cap.period])

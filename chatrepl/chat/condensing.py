@@ -9,7 +9,14 @@ from typing import Any
 
 from chatrepl.chat.calibration import Calibration
 from chatrepl.chat.conversation import Conversation, Note
-from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
+from chatrepl.chat.events import (
+    Answering,
+    Event,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    UsageReport,
+)
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.extras import formless
 from chatrepl.chat.messages import Message
@@ -104,7 +111,7 @@ def read_note(stream: Iterator[Event]) -> Generator[Event, None, str]:
                 pieces.append(text)
             case Finished("content_filter"):
                 raise ContentFilterError("The server's content filter cut the summary off.")
-            case Finished() | ReasoningDelta() | UsageReport():
+            case Answering() | Finished() | ReasoningDelta() | UsageReport():
                 pass
             case _:
                 yield event

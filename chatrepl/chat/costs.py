@@ -15,9 +15,13 @@ from chatrepl.chat.usage import Usage
 Purpose = Literal["reply", "summary"]
 """What a completion was asked for."""
 
-SMALLEST = Decimal("1e-12")
-"""The ledger's unit, in US dollars: exact for prices per million tokens of up to six decimals."""
+COST_UNITS = 10**12
+"""How many units of cost a US dollar has in the ledger.
 
+That is exact for prices per million tokens of up to six decimals.
+"""
+
+_UNIT = Decimal(1) / COST_UNITS
 _NO_BILL = Decimal(10**5)  # of one completion; a server may say anything
 _CENTS = Decimal("0.01")
 _DIGITS = 3  # that count, of an amount below a dollar
@@ -100,7 +104,7 @@ class Total:
         return None if self.unpriced else self.cost
 
     @property
-    def in_words(self) -> str:
+    def written(self) -> str:
         """Write the cost: ≈ where tokens were estimated, "+ ?" where a part has no price."""
         if self.unpriced == self.completions:
             return "unknown" if self.completions else dollars(self.cost)
@@ -140,10 +144,25 @@ def billable(cost: Decimal) -> Decimal | None:
     (Decimal('2E-12'), None, None)
     """
     try:
-        units = cost.quantize(SMALLEST, ROUND_HALF_EVEN)
+        whole = cost.quantize(_UNIT, ROUND_HALF_EVEN)
     except InvalidOperation:  # far too large, or no number
         return None
-    return units if units.is_finite() and 0 <= units < _NO_BILL else None
+    return whole if whole.is_finite() and 0 <= whole < _NO_BILL else None
+
+
+def units(cost: Decimal | None) -> int | None:
+    """Give a cost as the ledger has it; one that is no bill is not known."""
+    bill = None if cost is None else billable(cost)
+    return None if bill is None else int(bill * COST_UNITS)
+
+
+def of_units(units: int | None) -> Decimal | None:
+    """Give a cost of the ledger in US dollars.
+
+    >>> of_units(units(Decimal("0.25"))), of_units(units(Decimal("NaN")))
+    (Decimal('0.250000000000'), None)
+    """
+    return None if units is None else units * _UNIT
 
 
 def in_full(cost: Decimal | None) -> str | None:

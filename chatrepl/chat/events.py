@@ -21,6 +21,11 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """The server has begun to answer: from now on it may bill, whatever comes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assumed:
     """Nobody knows the model's context window: a size is assumed. Said once for each."""
 
@@ -139,6 +144,7 @@ class Finished:
 Event = (
     TextDelta
     | ReasoningDelta
+    | Answering
     | Assumed
     | Trimmed
     | Condensing

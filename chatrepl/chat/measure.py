@@ -10,7 +10,7 @@ from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.extras import NOTHING, Extra
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider
-from chatrepl.chat.tokens import TokenCounter
+from chatrepl.chat.tokens import TokenCounter, rough, rough_request
 from chatrepl.chat.trimming import Window, fit
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import (
@@ -124,16 +124,19 @@ class Measured:
         """Give what a call has used by our own count, for the server told nothing.
 
         Nothing is loaded for that, and nobody waits who has pressed Ctrl-C: until something has
-        had to be counted, four bytes are taken for a token.
+        had to be counted, it is a rough one.
         """
         if not self.counter.loaded:
-            size = sum(message.size for message in messages)
-            return Usage(-(-size // 4), -(-len(said.encode(errors="replace")) // 4))
+            return self.rough_estimate(messages, said)
         with self.measuring:
             completion = self.counter.text(said)
             if not self.calibration.exact:
                 completion = round(completion * self.calibration.scale.mean)
             return Usage(self.calibration.request(messages), completion)
+
+    def rough_estimate(self, messages: Sequence[Message], said: str) -> Usage:
+        """Give about what a call has used, rather too much than too little; at once."""
+        return Usage(rough_request(messages) + rough(self._extra.text), rough(said))
 
     def learn_taken(self, window: Window) -> None:
         """Note that the server has taken as much, where nothing else is known of its window."""

@@ -49,7 +49,8 @@ class Provider(Protocol):
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask the model, and give its reply piece by piece; the last event is `Finished`.
 
-        Closing the iterator ends the request. Raises ChatreplError.
+        `Answering` comes before a wait for the first piece, as soon as the server has taken the
+        request. Closing the iterator ends the request. Raises ChatreplError.
         """
 
     def close(self) -> None:

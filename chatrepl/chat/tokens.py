@@ -137,6 +137,26 @@ def _size(exchange: Exchange) -> int:
     return sum(message.size for message in exchange.messages)
 
 
+def rough(text: str) -> int:
+    """Estimate a text's tokens without a vocabulary: of prose, rather too many than too few.
+
+    Four ASCII characters are taken for a token, and two UTF-8 bytes of any other. Against both
+    vocabularies, sentences in 9 of 12 scripts got no fewer than these make of them; code got two
+    thirds, numbers half.
+    """
+    ascii_only = len(text.encode("ascii", "ignore"))
+    others = len(text.encode(errors="replace")) - ascii_only
+    return -(-(ascii_only + 2 * others) // 4)
+
+
+def rough_request(messages: Iterable[Message]) -> int:
+    """Estimate a whole request in the same way, with its frames; an image has its most tokens."""
+    return PRIMING + sum(
+        4 + rough(message.text) + sum(image.size for image in message.images)
+        for message in messages
+    )
+
+
 class TokenCounter:
     """Counts messages for one model; each message is encoded once in its life.
 

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from chatrepl.chat.allowance import Allowance
 from chatrepl.chat.attachments import Attachment
 from chatrepl.chat.calibration import Scale
+from chatrepl.chat.calling import call
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.condensing import for_summary, plan, read_note
 from chatrepl.chat.conversation import Conversation, Note
-from chatrepl.chat.costs import Completion, NoPricing, Pricing, Purpose, Spending
+from chatrepl.chat.costs import NoPricing, Pricing, Spending
 from chatrepl.chat.events import (
     Assumed,
     Condensed,
@@ -33,7 +34,6 @@ from chatrepl.chat.measure import Measured
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import NoPurse, NoRecorder, Provider, Purse, Recorder, Request
 from chatrepl.chat.schema import Schema
-from chatrepl.chat.thinking import thoughts_apart
 from chatrepl.chat.tree import Tree
 from chatrepl.chat.trimming import Window, check_images, too_full
 from chatrepl.chat.usage import Usage
@@ -47,7 +47,6 @@ from chatrepl.errors import (
 Overflow = Literal["trim", "ask", "summarize"]
 """What to do when the conversation outgrows the window."""
 
-_OF_A_REPLY = (TextDelta, ReasoningDelta, UsageReport, Finished)
 _REFITS = 3
 _REST = 4  # turns without a summary after one that could not be made
 _GO_ON = Message(
@@ -295,7 +294,7 @@ class Chat(Measured):
         yield Condensing(planned.exchanges)
         parameters = for_summary(self.parameters)
         request = Request(self.card, asked.messages, asked.max_tokens, parameters)
-        with closing(self._call(request, "summary")) as events:
+        with closing(call(self, request, "summary")) as events:
             note = planned.note((yield from read_note(events)))
         with self.measuring:
             tokens = self.calibration.cost(note.message)
@@ -311,35 +310,6 @@ class Chat(Measured):
         if self.sent is not None and usage.prompt_tokens:
             self.learn(self.sent, usage.prompt_tokens, extra)
 
-    def _call(self, request: Request, purpose: Purpose) -> Generator[Event]:
-        """Call the model, and note what that cost, however it ends."""
-        usage, said, began = Usage(), list[str](), False
-        try:
-            for event in thoughts_apart(self.provider.stream(request)):
-                match event:
-                    case TextDelta(text) | ReasoningDelta(text):
-                        said.append(text)
-                    case UsageReport(reported):
-                        usage = reported
-                if not began and isinstance(event, _OF_A_REPLY):
-                    began = True
-                    self.pricing.prepare()
-                yield event
-        finally:
-            if began:
-                self._spend(purpose, usage, request, "".join(said))
-
-    def _spend(self, purpose: Purpose, usage: Usage, request: Request, said: str) -> None:
-        """Add up what a call used; of one that was cut off, and the like, that is our count."""
-        estimated = not (usage.prompt_tokens or usage.completion_tokens)
-        if estimated:
-            usage = self.estimate(request.messages, said)
-        cost, priced_by = self.pricing.price(request.card, usage)
-        who = request.card.name, self.provider.name
-        completion = Completion(purpose, usage, cost, priced_by, estimated, *who)
-        self.spending.add(completion)
-        self.recorder.spent(completion)
-
     def _ask(self, window: Window, turn: _Turn) -> Generator[Event]:
         """Send the window; trim further and send again where the server says it is too much."""
         limit: int | None = None
@@ -349,7 +319,7 @@ class Chat(Measured):
             request = Request(self.card, window.messages, window.max_tokens, turn.parameters)
             began = False
             try:
-                with closing(self._call(request, "reply")) as events:
+                with closing(call(self, request, "reply")) as events:
                     for event in events:
                         began = began or isinstance(event, TextDelta)
                         yield event

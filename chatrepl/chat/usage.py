@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+_MOST = 10**12  # tokens of one completion; a server may say anything, and sums can overflow
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -21,6 +23,17 @@ class Usage:
     def total_tokens(self) -> int:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def bounded(self) -> "Usage":
+        """The same, with each count that no completion can have as the nearest that one can."""
+        counts = (
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.cached_tokens,
+            self.reasoning_tokens,
+        )
+        return Usage(*(max(0, min(count, _MOST)) for count in counts))
 
     def as_openai(self) -> dict[str, Any]:
         """Give the counts as the API's JSON object."""

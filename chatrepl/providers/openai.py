@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chatrepl.chat.catalogue import Served
-from chatrepl.chat.events import Event
+from chatrepl.chat.events import Answering, Event
 from chatrepl.chat.ports import Request
 from chatrepl.errors import (
     BadReplyError,
@@ -205,6 +205,7 @@ class OpenAIProvider:
                 stream_cls=chunk_stream(),
             )
         with self.endpoint.hiding(), told(self.endpoint, model, reading=True), stream:
+            yield Answering()
             yield from read_chunks(stream, self.endpoint.server)
             with suppress(Exception):  # the reply is whole; the rest is for the connection
                 deque(stream, maxlen=0)

@@ -30,10 +30,10 @@ def bill_page(bill: Bill) -> str:
     main = ""
     if bill.days:
         used = bill.total.usage.total_tokens
-        about = f"{bill.total.completions:,} requests · {used:,} tokens · {bill.total.in_words}"
+        about = f"{bill.total.completions:,} requests · {used:,} tokens · {bill.total.written}"
         main = "".join(
             [
-                _chart("Cost", bill, lambda total: total.cost, lambda total: total.in_words),
+                _chart("Cost", bill, lambda total: total.cost, lambda total: total.written),
                 _chart("Requests", bill, _requests, lambda total: f"{total.completions:,}"),
                 *(
                     f"<p>{escape(one_line(line))}</p>\n"

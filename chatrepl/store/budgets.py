@@ -7,9 +7,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from chatrepl.chat.budgets import Amounts, Cap, Period, Standing, check
+from chatrepl.chat.costs import units
 from chatrepl.errors import StorageError
 from chatrepl.store.database import Database
-from chatrepl.store.rows import COST_SUMS, midnight, stamp, summed, units
+from chatrepl.store.rows import COST_SUMS, midnight, stamp, summed
 from chatrepl.undisturbed import undisturbed
 
 LEFT_BEHIND = timedelta(hours=1)
@@ -19,10 +20,8 @@ So that of a turn which takes longer, as where the computer sleeps meanwhile, co
 the turn has ended: others may then reserve what it is still using.
 """
 
-# A server may say any number of tokens.
 _SUMS = f"""
-    SELECT coalesce(sum(min(max(prompt_tokens, 0), 1000000000000)
-                      + min(max(completion_tokens, 0), 1000000000000)), 0), {COST_SUMS}
+    SELECT coalesce(sum(prompt_tokens + completion_tokens), 0), {COST_SUMS}
     FROM completion
 """  # noqa: S608 - nothing of it is from outside
 _RESERVED = f"""
@@ -72,7 +71,7 @@ class Budgets:
                         number,
                         stamp(self._now()),
                         session or self._unsaved,
-                        min(most.tokens, 10**12),
+                        most.tokens,
                         units(most.cost),
                     ),
                 )
@@ -91,9 +90,11 @@ class Budgets:
 
     def release(self) -> None:
         """Remove what is still reserved; what can't be removed goes when it is too old."""
-        held = self.take_over()
-        if held:
-            with undisturbed(), suppress(StorageError), self._database.writing() as connection:
+        if not self._held:
+            return
+        with undisturbed(), suppress(StorageError):
+            held = self.take_over()
+            with self._database.writing() as connection:
                 remove_reservations(connection, held)
 
     def _standings(

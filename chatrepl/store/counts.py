@@ -48,8 +48,9 @@ class CountsRecorder(NoRecorder):
         drops: Sequence[int],
     ) -> None:
         """Write what the turn used."""
-        self._reserved += self._budgets.take_over()
-        self.close()
+        with undisturbed():
+            self._reserved += self._budgets.take_over()
+            self.close()
 
     def close(self) -> None:
         """Write what is not written yet."""

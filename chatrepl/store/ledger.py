@@ -14,12 +14,11 @@ from chatrepl.store.database import Database
 from chatrepl.store.rows import COST_SUMS, midnight, summed
 
 _LONG_AGO = date(1970, 1, 1)  # when nobody kept a ledger
-_MOST = 10**12  # tokens of a completion; a server may say anything, and a sum must not overflow
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 _NONE, _UNPRICED = (0,) * 9, 7
 
 _SUMS = f"""
-    count(*), {", ".join(f"sum(min(completion.{name}, {_MOST}))" for name in _COUNTS)},
+    count(*), {", ".join(f"sum(completion.{name})" for name in _COUNTS)},
     {COST_SUMS}, sum(cost IS NULL), sum(estimated)
 """
 

@@ -141,8 +141,9 @@ MIGRATIONS = (
     ) STRICT;
     INSERT INTO priced (id, exchange, ended, purpose, provider, model, prompt_tokens,
                         completion_tokens, cached_tokens, reasoning_tokens, cost, priced_by)
-        SELECT id, exchange, ended, purpose, provider, model, prompt_tokens,
-               completion_tokens, cached_tokens, reasoning_tokens,
+        SELECT id, exchange, ended, purpose, provider, model,
+               min(prompt_tokens, 1000000000000), min(completion_tokens, 1000000000000),
+               min(cached_tokens, 1000000000000), min(reasoning_tokens, 1000000000000),
                CASE provider WHEN 'embedded' THEN 0 END,
                CASE provider WHEN 'embedded' THEN provider ELSE '' END
         FROM completion;

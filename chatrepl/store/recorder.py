@@ -110,11 +110,12 @@ class SessionRecorder:
             self._talk = self._talk.with_last(exchange)
         if self._talk.exchanges[-1].reply is None:
             self._vain = (self._talk.parent, self._talk.head)
-        reserved = self._budgets.take_over() if self._budgets else []
-        self._ends.append(_End(self._talk, exchange is not None, self._spent, reserved))
-        self._kept.pop("head", None)
-        self._journal.end()
-        self.keep(talk, pins, drops)
+        with undisturbed():  # what is taken over would count no more if it were lost here
+            reserved = self._budgets.take_over() if self._budgets else []
+            self._ends.append(_End(self._talk, exchange is not None, self._spent, reserved))
+            self._kept.pop("head", None)
+            self._journal.end()
+            self.keep(talk, pins, drops)
 
     def keep(self, talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> None:
         """Write where the talk stands, if that has changed, and what could not be written."""

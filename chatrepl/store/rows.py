@@ -8,20 +8,16 @@ from typing import TypeVar
 import msgspec
 
 from chatrepl.chat.conversation import Conversation
-from chatrepl.chat.costs import Completion
+from chatrepl.chat.costs import COST_UNITS, Completion, units
 from chatrepl.chat.exchanges import Exchange
 from chatrepl.chat.messages import Message
 from chatrepl.chat.usage import Usage
 from chatrepl.store.attachments import write_attachments
 
-COST_UNITS = 10**12
-"""How many of the database's units of cost a US dollar has."""
-
 _PART = 10**6
 COST_SUMS = f"coalesce(sum(cost / {_PART}), 0), coalesce(sum(cost % {_PART}), 0)"
 """The columns that sum costs up in two parts, for `summed`: one sum would overflow."""
 
-_NO_BILL = 10**5 * COST_UNITS  # of one completion; a server may say anything
 Encodable = TypeVar("Encodable", str, str | None)
 
 
@@ -164,12 +160,6 @@ def write_completion(
     )
 
 
-def units(cost: Decimal | None) -> int | None:
-    """Give a cost as the database has it; one that is no bill is not known."""
-    whole = None if cost is None else int((cost * COST_UNITS).to_integral_value())
-    return None if whole is None or not 0 <= whole < _NO_BILL else whole
-
-
 def summed(parts: int, rest: int) -> Decimal:
     """Give what COST_SUMS add up to, in US dollars."""
     return Decimal(parts * _PART + rest).scaleb(1 - len(str(COST_UNITS)))
@@ -189,13 +179,12 @@ def is_there(connection: sqlite3.Connection, session: str) -> bool:
 
 
 def _counts(usage: Usage) -> tuple[int, ...]:
-    counts = (
+    return (
         usage.prompt_tokens,
         usage.completion_tokens,
         usage.cached_tokens,
         usage.reasoning_tokens,
     )
-    return tuple(max(0, min(count, 2**63 - 1)) for count in counts)  # a server may say anything
 
 
 def write_usage(connection: sqlite3.Connection, row: int, usage: Usage | None) -> None:

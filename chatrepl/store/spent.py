@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any
 
-from chatrepl.chat.costs import SMALLEST, Completion
+from chatrepl.chat.costs import Completion, of_units
 from chatrepl.chat.usage import Usage
 
 
@@ -20,5 +20,5 @@ def read_completions(connection: sqlite3.Connection, session: str) -> tuple[Comp
 
 def _completion(purpose: Any, *columns: Any) -> Completion:
     *counts, units, priced_by, estimated, model, provider = columns
-    cost = None if units is None else units * SMALLEST
-    return Completion(purpose, Usage(*counts), cost, priced_by, bool(estimated), model, provider)
+    usage, cost = Usage(*counts), of_units(units)
+    return Completion(purpose, usage, cost, priced_by, bool(estimated), model, provider)

@@ -163,7 +163,7 @@ def _charts(bill: Bill, width: int, *, plain: bool) -> list[str]:
     form = (min(_WIDEST, room // len(bars)), _gutter(bars), plain)
     lines = [
         "",
-        f"cost {by}: {bill.total.in_words}",
+        f"cost {by}: {bill.total.written}",
         *_chart(bars, [_cost(bar.total) for bar in bars], _top_cost(bars), *form),
         "",
         f"requests {by}: {bill.total.completions:,}",

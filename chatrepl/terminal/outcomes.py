@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from chatrepl.chat.events import (
+    Answering,
     Assumed,
     BudgetNear,
     Condensed,
@@ -111,6 +112,8 @@ class _Showing:
                 if not self.thinking.has_begun:
                     self.reply.think(self.thinking.line)
                 self.thinking.take(text)
+            case Answering():
+                pass  # nothing of it is to be seen
             case Stalled(seconds):
                 if self.typed is not None:
                     _choose(self.typed(), self.outcome, asked=before)

@@ -54,7 +54,7 @@ def cost_of(total: Total) -> str:
     ('$0.25', '$1.00 + ?')
     """
     if total.cost:
-        return total.in_words
+        return total.written
     return "cost unknown" if total.unpriced else ""
 
 

@@ -58,7 +58,7 @@ def test_what_others_have_reserved_counts_and_is_said() -> None:
     standing = Standing(TOKENS, Decimal(190_000), Decimal(8_000))
     assert refusal(standing, Amounts(2_001, None)).text == (
         "This request may take up to 2,001 tokens; 190,000 of the session's 200,000 tokens are "
-        "spent, and 8,000 tokens reserved by other requests (budget.session in FILE)."
+        "spent, and 8,000 tokens reserved by requests under way (budget.session in FILE)."
     )
     check([standing], Amounts(2_000, None))
 
@@ -214,6 +214,18 @@ def test_a_refused_request_is_not_sent_and_the_talk_is_as_before() -> None:
         list(chat.say("Hello"))
     assert (provider.requests, chat.conversation) == ([], Conversation())
     assert purse.open == 0
+
+
+def test_anyway_holds_for_the_summary_that_the_turn_takes_too() -> None:
+    purse = Ledger(refuses=[OVER, OVER, OVER])
+    note: list[Line] = [TextDelta("They talked."), Finished("stop")]
+    chat, _ = chat_of(purse, note, "Yes.", said=talk(30), window=900)
+    chat.overflow = "summarize"
+    chat.allowance.anyway = True
+    assert any(isinstance(event, Condensed) for event in chat.say("Hello"))
+    with pytest.raises(BudgetError):
+        list(chat.say("And now"))
+    assert purse.anyway == [True, True, False]
 
 
 def test_anyway_lets_one_request_pass() -> None:

@@ -13,11 +13,29 @@ from hypothesis import strategies as st
 from chatrepl.chat.catalogue import ModelCard, card_for
 from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.costs import Completion, Price, Spending, Total, dollars, total
-from chatrepl.chat.events import Event, Finished, ReasoningDelta, Retrying, TextDelta, UsageReport
+from chatrepl.chat.events import (
+    Answering,
+    Event,
+    Finished,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    UsageReport,
+)
+from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Request
+from chatrepl.chat.tokens import rough_request
 from chatrepl.chat.turn import Chat
 from chatrepl.chat.usage import Usage
-from chatrepl.errors import ChatreplError, RateLimitError, RequestRefusedError, ServerError
+from chatrepl.errors import (
+    BadReplyError,
+    ChatreplError,
+    ContentFilterError,
+    RateLimitError,
+    RequestRefusedError,
+    ServerError,
+    StreamInterruptedError,
+)
 from chatrepl.providers.scripted import Line, ScriptedProvider
 from tests.chat.test_turn import close, refusal, talk
 from tests.support.guide import num_tokens_from_messages, tokens
@@ -104,8 +122,18 @@ def test_nothing_is_loaded_to_estimate() -> None:
     close(events)
     (spent,) = chat.spending.completions
     assert not chat.counter.loaded
-    assert spent.usage == Usage(-(-len("Hello there") // 4), 1)
+    assert spent.usage == Usage(rough_request(chat.conversation.messages[:1]), 1)
     assert spent.estimated
+
+
+def test_what_is_estimated_has_the_schema_and_is_rather_too_much() -> None:
+    chat = chat_with()
+    said = Message("user", "今天天气很好，我们去公园散步吧。" * 9)
+    bare = chat.estimate([said], "")
+    assert bare.prompt_tokens >= num_tokens_from_messages([said.as_openai()])
+    chat.ask_for({"tools": ["x" * 400]})
+    assert chat.estimate([said], "").prompt_tokens >= bare.prompt_tokens + 100
+    assert not chat.counter.loaded
 
 
 @pytest.mark.parametrize("how", ["closed", "cut", "thinking"])
@@ -137,6 +165,59 @@ def test_what_the_server_refused_costs_nothing(script: list[Line]) -> None:
         list(chat.say("Hi"))
     assert chat.spending == Spending()
     assert cast("PerToken", chat.pricing).prepared == 0
+
+
+def lost() -> StreamInterruptedError:
+    return StreamInterruptedError("The server closed the connection.")
+
+
+@pytest.mark.parametrize("how", ["closed", "lost"])
+def test_what_the_server_has_begun_to_answer_costs_its_prompt(how: str) -> None:
+    chat = chat_with([Answering(), *([lost()] if how == "lost" else [])])
+    events = chat.say("Hello there")
+    assert next(events) == Answering()
+    assert cast("PerToken", chat.pricing).prepared == 1
+    if how == "lost":
+        with pytest.raises(StreamInterruptedError):
+            next(events)
+    close(events)
+    (spent,) = chat.spending.completions
+    assert (spent.estimated, spent.usage.completion_tokens) == (True, 0)
+    assert spent.usage.prompt_tokens > 0
+    assert chat.conversation == Conversation()
+
+
+def test_what_is_refused_in_the_answer_costs_nothing() -> None:
+    for error in (refusal(9_000, 8_000), ContentFilterError("No."), BadReplyError("No.")):
+        chat = chat_with([Answering(), error])
+        with suppress(ChatreplError):
+            list(chat.say("Hi"))
+        assert chat.spending == Spending()
+
+
+def test_an_answer_that_was_lost_and_asked_for_again_costs_twice() -> None:
+    again = Retrying("Lost", 0.1, 1, 2)
+    chat = chat_with([Answering(), again, Answering(), *reply("Yes", Usage(10, 5))])
+    list(chat.say("Hi"))
+    assert [each.estimated for each in chat.spending.completions] == [True, False]
+    chat = chat_with([Answering(), again, RateLimitError("Too many.")])
+    with suppress(ChatreplError):
+        list(chat.say("Hi"))
+    assert [each.estimated for each in chat.spending.completions] == [True]
+
+
+def test_ctrl_c_while_the_price_is_looked_up_loses_the_price_and_not_the_bill() -> None:
+    class Slow(PerToken):
+        def price(self, card: ModelCard, usage: Usage) -> Price:
+            raise KeyboardInterrupt
+
+    chat = chat_with(reply("Fine", Usage(10, 5)))
+    chat.pricing = Slow()
+    with pytest.raises(KeyboardInterrupt):
+        list(chat.say("Hi"))
+    (spent,) = chat.spending.completions
+    assert (spent.usage, spent.cost, spent.estimated) == (Usage(10, 5), None, False)
+    assert chat.conversation.messages[-1].content == "Fine"
 
 
 def test_each_call_counts() -> None:
@@ -190,7 +271,7 @@ def test_a_total_is_the_sum_and_what_has_no_price_is_said(spent: list[Completion
     assert together.cost == sum(priced, Decimal(0))
     assert together.unpriced == len(spent) - len(priced)
     assert (together.known_cost is None) == any(each.cost is None for each in spent)
-    words = together.in_words
+    words = together.written
     assert words.endswith(" + ?") == (0 < len(priced) < len(spent))
     assert (words == "unknown") == (bool(spent) and not priced)
 

@@ -15,7 +15,7 @@ import chatrepl
 from chatrepl.chat.catalogue import card_for
 from chatrepl.chat.exchanges import Exchange, Exchanges
 from chatrepl.chat.messages import Message
-from chatrepl.chat.tokens import ENCODINGS, TokenCounter, load_encoding
+from chatrepl.chat.tokens import ENCODINGS, TokenCounter, load_encoding, rough
 from tests.support.guide import (
     definition,
     longest_token,
@@ -357,3 +357,20 @@ def test_a_damaged_vocabulary_leaves_a_marked_estimate(home: Path, damage: str) 
     assert (exact, mark) == ("False", "≈")
     guide = num_tokens_from_messages([{"role": "user", "content": "Hello there, world"}])
     assert guide <= int(count) <= 3 * guide  # on the safe side, and of the right size
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The quick brown fox jumps over the lazy dog, and then it sleeps for a while in the sun.",
+        "今天天气很好，我们去公园散步吧。你觉得怎么样？",
+        "今日はとても良い天気ですね。公園を散歩しましょう。",
+        "오늘은 날씨가 아주 좋습니다. 공원에서 산책합시다.",
+        "Сегодня очень хорошая погода, пойдём гулять в парк.",
+        "आज मौसम बहुत अच्छा है, चलो पार्क में टहलते हैं।",
+    ],
+)
+def test_a_rough_estimate_is_rather_too_much(text: str) -> None:
+    for encoding in ENCODINGS:
+        assert 0.8 * tokens(text, encoding) <= rough(text) <= 5 * tokens(text, encoding)
+    assert rough(text) >= tokens(text, "o200k_base")

@@ -7,21 +7,20 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
 
-from chatrepl.chat.events import Event, Finished, TextDelta, UsageReport
+from chatrepl.chat.events import Finished, TextDelta, UsageReport
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Request
 from chatrepl.errors import ChatreplError, ContextOverflowError, SettingsError
 from chatrepl.providers import smollm2
 from chatrepl.providers.embedded import EmbeddedModel, EmbeddedProvider, find_model
-from tests.support.asking import a_request, ask, text_of
+from tests.support.asking import a_request, answering, ask, text_of
 from tests.support.processes import (
     children,
     command_of,
@@ -105,7 +104,7 @@ def test_a_reply_at_its_limit_is_cut_off(served: EmbeddedProvider) -> None:
 
 def test_a_stopped_reply_does_not_hold_up_the_next(served: EmbeddedProvider) -> None:
     long = question("Tell me a story that never ends.", max_tokens=1_000)
-    events = cast("Generator[Event]", served.stream(long))
+    events = answering(served, long)
     next(events)
     events.close()
     assert "Paris" in text_of(ask(served, question()))
@@ -314,7 +313,7 @@ def test_a_child_that_is_killed_while_it_talks_is_said_to_have_ended(
     build: Build, tmp_path: Path
 ) -> None:
     provider = build()
-    events = provider.stream(question("Tell me a long story.", max_tokens=1_000))
+    events = answering(provider, question("Tell me a long story.", max_tokens=1_000))
     assert isinstance(next(events), TextDelta)
     os.kill(child_of(provider), signal.SIGKILL)
     with pytest.raises(ChatreplError) as caught:

@@ -37,6 +37,7 @@ from chatrepl.providers.openai import OpenAIProvider
 from tests.support.asking import (
     KEY,
     a_request,
+    answering,
     ask,
     dead_url,
     endpoint,
@@ -778,7 +779,7 @@ def test_an_error_in_the_stream_comes_after_what_was_said(
     status: int,
 ) -> None:
     server.then(Reply([chunk({"content": "Well"}), {"error": error}]))
-    events = provider.stream(a_request())
+    events = answering(provider)
     assert next(events) == TextDelta("Well")
     with pytest.raises(ChatreplError) as caught:
         next(events)
@@ -914,7 +915,7 @@ def test_a_stream_that_falls_silent_is_not_waited_for(server: Loopback) -> None:
     server.then(Reply([chunk({"content": "Well"}), leave]))
     try:
         with closing(OpenAIProvider(endpoint(server.base_url, timeout=1.0))) as provider:
-            events = provider.stream(a_request())
+            events = answering(provider)
             assert next(events) == TextDelta("Well")
             with pytest.raises(StreamInterruptedError) as caught:
                 next(events)
@@ -965,7 +966,7 @@ def test_a_reset_in_the_middle_comes_after_what_was_said(
     server: Loopback, provider: OpenAIProvider
 ) -> None:
     server.then(Reply([chunk({"content": "Well"}), 0.2, Cut()]))
-    events = provider.stream(a_request())
+    events = answering(provider)
     assert next(events) == TextDelta("Well")
     with pytest.raises(StreamInterruptedError) as caught:
         next(events)

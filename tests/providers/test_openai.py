@@ -3,9 +3,9 @@
 import gc
 import json
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +25,7 @@ from chatrepl.providers.openai import OpenAIProvider
 from tests.support.asking import (
     KEY,
     a_request,
+    answering,
     ask,
     assert_sound,
     endpoint,
@@ -379,7 +380,7 @@ def test_an_odd_chunk_breaks_nothing_and_takes_nothing_back(
     server.then(Reply([chunk({"content": "Hi"}), f"data: {odd}\n\n".encode(), chunk({}, "stop")]))
     events: list[Event] = []
     try:
-        events.extend(provider.stream(a_request()))
+        events.extend(answering(provider))
     except BadReplyError:
         events.append(Finished(None))
     assert events[0] == TextDelta("Hi")
@@ -441,7 +442,7 @@ def test_closing_the_generator_closes_the_connection(
     server.then(Reply(endless()))
     gc.disable()  # it is `close` that closes, not the collector
     try:
-        events = cast("Generator[Event]", provider.stream(a_request()))
+        events = answering(provider)
         assert next(events) == TextDelta("x")
         events.close()
         assert gone.wait(20)

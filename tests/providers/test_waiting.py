@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from chatrepl.chat.catalogue import Served
-from chatrepl.chat.events import Event, Finished, Retrying, Stalled, TextDelta
+from chatrepl.chat.events import Answering, Event, Finished, Retrying, Stalled, TextDelta
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.errors import ChatreplError, ServerError, StreamInterruptedError
 from chatrepl.providers.openai import OpenAIProvider
@@ -244,7 +244,7 @@ def test_a_stream_in_tls_is_ended_too(tmp_path: Path) -> None:
         inner = Trusting(endpoint(f"https://127.0.0.1:{listener.getsockname()[1]}/v1"))
         with closing(WaitingProvider(inner, 0.3, patient=True)) as provider:
             events = provider.stream(a_request())
-            assert next(events) == TextDelta("Hi")
+            assert [next(events), next(events)] == [Answering(), TextDelta("Hi")]
             assert isinstance(next(events), Stalled)
             assert close(events) < SLACK
             assert closed.wait(2)
@@ -292,7 +292,7 @@ def test_a_patient_one_tells_of_silence_until_something_comes(server: Loopback) 
         came: list[Event] = []
         for event in provider.stream(a_request()):
             came.append(event)
-            if len(came) == 4:
+            if len(came) == 5:
                 go_on.set()
     seconds = [event.seconds for event in came if isinstance(event, Stalled)]
     assert len(seconds) >= 3

@@ -1,5 +1,6 @@
 """What is spent of a budget: summed to the last digit, by the local calendar, for all programs."""
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from chatrepl.chat.conversation import Conversation
 from chatrepl.chat.costs import Completion
 from chatrepl.chat.events import Finished, TextDelta, UsageReport
 from chatrepl.chat.exchanges import Exchange
+from chatrepl.chat.ports import NoRecorder
 from chatrepl.chat.turn import Chat
 from chatrepl.chat.usage import Usage
 from chatrepl.errors import BudgetError, ServerError, StorageError
@@ -85,8 +87,10 @@ def test_what_is_spent_is_the_sum_of_the_bills_to_the_last_digit(database: Datab
 
 
 def test_whatever_a_server_says_the_sum_is_one(database: Database) -> None:
-    for said in ((2**63 - 1, 2**63 - 1), (-5, 3)):
-        spend(database, Decimal("99999.999999999999"), said)
+    for said in (Usage(2**63, 2**70), Usage(-5, 3)):
+        most = said.bounded
+        counts = most.prompt_tokens, most.completion_tokens
+        spend(database, Decimal("99999.999999999999"), counts)
     with database.writing() as connection:  # as many as overflow a sum of 64 bits
         copied = "ended, purpose, provider, model, prompt_tokens, completion_tokens, "
         copied += "cached_tokens, reasoning_tokens, cost"
@@ -176,7 +180,7 @@ def test_what_one_program_has_reserved_the_other_has_not(database: Database) -> 
     caps = [cap("day", 1), cap("month", 100, in_tokens=True)]
     one, other = Budgets(database, caps), Budgets(database, caps)
     one.reserve(Amounts(60, Decimal("0.5")), "s", NOTHING)
-    with pytest.raises(BudgetError, match="reserved by other requests"):
+    with pytest.raises(BudgetError, match="reserved by requests under way"):
         other.reserve(Amounts(10, Decimal("0.6")), "t", NOTHING)
     with pytest.raises(BudgetError, match="the month's"):
         other.reserve(Amounts(41, None), "t", NOTHING)
@@ -255,6 +259,34 @@ def test_the_completion_takes_the_place_of_the_reservation_in_one_transaction(
     assert (0, 1) in seen
     assert seen[-1] == (1, 0)
     assert not {(1, 1), (0, 0)} & set(seen[seen.index((0, 1)) :])
+
+
+class Disturbed(Budgets):
+    """Ctrl-C comes just when what was reserved is taken over."""
+
+    def take_over(self) -> list[int]:
+        held = super().take_over()
+        signal.raise_signal(signal.SIGINT)
+        return held
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_ctrl_c_loses_no_bill_and_leaves_nothing_reserved(
+    database: Database, file: Path, saved: bool
+) -> None:
+    budgets = Disturbed(database, [cap("day", 10_000, in_tokens=True)])
+    recorder = CountsRecorder(database, print, budgets)
+    chat = Chat(ScriptedProvider(), card_for("gpt-4"), reply_limit=50, purse=budgets)
+    chat.begin(
+        Conversation(), SessionRecorder(database, print, budgets=budgets) if saved else recorder
+    )
+    with pytest.raises(KeyboardInterrupt):
+        answer(chat, 100)
+    assert (count(file, "completion"), count(file, "reservation")) == (1, 0)
+    chat.recorder = NoRecorder()
+    with pytest.raises(KeyboardInterrupt):
+        answer(chat, 100)
+    assert count(file, "reservation") == 0
 
 
 def test_a_request_that_cost_nothing_leaves_nothing(database: Database, file: Path) -> None:

@@ -6,15 +6,15 @@ import ssl
 import struct
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from chatrepl.chat.catalogue import ModelCard, card_for
-from chatrepl.chat.events import Event, Finished, ReasoningDelta, TextDelta, UsageReport
+from chatrepl.chat.events import Answering, Event, Finished, ReasoningDelta, TextDelta, UsageReport
 from chatrepl.chat.messages import Message
 from chatrepl.chat.ports import Provider, Request
 from chatrepl.errors import ChatreplError
@@ -49,7 +49,16 @@ def a_request(
 
 
 def ask(provider: Provider, request: Request | None = None) -> list[Event]:
-    return list(provider.stream(request or a_request()))
+    """Give what is said of an answer, but for that it begins."""
+    events = provider.stream(request or a_request())
+    return [event for event in events if event != Answering()]
+
+
+def answering(provider: Provider, request: Request | None = None) -> Generator[Event]:
+    """Ask, and wait until the server has begun to answer: the next event is what it says."""
+    events = provider.stream(request or a_request())
+    assert next(events) == Answering()
+    return cast("Generator[Event]", events)
 
 
 def fault(provider: Provider, request: Request | None = None) -> ChatreplError:
