@@ -78,7 +78,6 @@ README = (
     "CPU, markdown 40000",
     "bytes out, markdown 10000",
     "memory, markdown 40000",
-    "send to screen, p99",
     "trimming: 5,000 messages to 4,096 tokens",
     "trimming: a turn after 20,000 messages",
     "100,000 exchanges: sessions search",
