@@ -272,11 +272,11 @@ class App:
             self._keep_scale()
             self.settings = settings
             chat.use(provider, card, self._scale())
-            chat.pricing = pricing_of(settings)
             former.close()
         flags = msgspec.structs.replace(sources.flags, **changes)
         self.sources = replace(sources, flags=flags)
         self.settings = settings
+        chat.pricing = pricing_of(settings)
         self.keeping.follow(settings, self.sources)
         self.keeping.moved(chat)
         chat.ask_for(settings.parameters, schema)

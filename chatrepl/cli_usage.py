@@ -38,6 +38,10 @@ def usage(  # noqa: PLR0913, PLR0917 - the options of the command
             help="30d, 12w, today, month (since its first day), 2026-11-01, or all.",
         ),
     ] = "30d",
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="DATE", help="The last day, by default today: 2026-10-31."),
+    ] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     as_html: Annotated[bool, typer.Option("--html", help="Print a page with charts.")] = False,
@@ -57,30 +61,34 @@ def usage(  # noqa: PLR0913, PLR0917 - the options of the command
     """
     form = _form({"json": as_json, "csv": as_csv, "html": as_html}, out)
     screen = Screen(accessible=accessible)
-    bill = _bill(by, since, screen)
+    bill = _bill(by, since, until, screen)
     if form:
         _write(_text(bill, form), out, force=force)
         if out is not None:
             screen.notice(f"The usage is in {out}")
     else:
-        _show(bill, screen)
+        _show(bill, screen, spoken=accessible)
     return 0
 
 
-def _bill(by: "By", since: str, screen: Screen) -> "Bill":
+def _bill(by: "By", since: str, until: str | None, screen: Screen) -> "Bill":
     today = datetime.now(UTC).astimezone().date()
-    begin = first_day(since, today)
+    end = last_day(until, today)
+    begin = first_day(since, end or today)
 
     from chatrepl.store.database import Database  # noqa: PLC0415 - --help needs none of it
     from chatrepl.store.ledger import Ledger  # noqa: PLC0415
+    from chatrepl.store.sessions import Sessions  # noqa: PLC0415
 
     with closing(Database(Paths.from_environment().sessions, screen.notice)) as database:
-        return Ledger(database).bill(by, begin, today)
+        Sessions(database).end_abandoned()  # what killed programs left is on the bill too
+        return Ledger(database).bill(by, begin, today, end)
 
 
-def _show(bill: "Bill", screen: Screen) -> None:
+def _show(bill: "Bill", screen: Screen, *, spoken: bool) -> None:
     if not bill.rows:
         when = f"since {bill.since}" if bill.since else "yet"
+        when = f"from {bill.since or 'the beginning'} to {bill.until}" if bill.until else when
         screen.notice(f"Nothing was asked {when}.")
         return
     from chatrepl.chat.bill import remarks  # noqa: PLC0415 - --help needs none of it
@@ -88,7 +96,7 @@ def _show(bill: "Bill", screen: Screen) -> None:
 
     folder = Paths.from_environment().config
     config = expanded(os.environ.get("CHATREPL_CONFIG") or folder / "config.toml")
-    show(bill, screen)
+    show(bill, screen, spoken=spoken)
     sys.stdout.flush()  # what there is to remark comes after it
     for line in remarks(bill.total, bill.unpriced, config):
         screen.notice(line)
@@ -115,6 +123,22 @@ def first_day(since: str, today: date) -> date | None:
         f"--since '{since}' is no time.",
         "It takes a number of days or weeks (30d, 12w), today, month, a date (2026-11-01), or all.",
     )
+
+
+def last_day(until: str | None, today: date) -> date | None:
+    """Read up to which day, never beyond today; None is no end. Raises SettingsError.
+
+    >>> last_day("2026-10-31", date(2026, 11, 23))
+    datetime.date(2026, 10, 31)
+    """
+    if until is None:
+        return None
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", until.strip()):
+            return min(date.fromisoformat(until.strip()), today)
+    except ValueError:
+        pass
+    raise SettingsError(f"--until '{until}' is no date.", "Example: --until 2026-10-31")
 
 
 def _form(flags: dict[str, bool], out: Path | None) -> str:

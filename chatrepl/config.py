@@ -150,7 +150,10 @@ _INNER: dict[str, tuple[type[Table], type]] = {
 PARAMETERS = ("max_tokens", "temperature", "top_p", "seed", "stop", "reasoning_effort")
 """The settings that are sent with every request; any other parameter is a key of `extra_body`."""
 
-_OUR_OWN = frozenset({"model", "messages", "stream", "stream_options", "max_completion_tokens"})
+_OUR_OWN = frozenset(
+    {"model", "messages", "stream", "stream_options", "max_completion_tokens", "n"}
+)
+"""What chatrepl sends itself; of several replies (`n`), all billed, it would show one mixture."""
 
 
 def parse_config(text: str, source: str) -> ConfigFile:

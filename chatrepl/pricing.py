@@ -7,10 +7,12 @@ from importlib import import_module
 
 from chatrepl.chat.catalogue import ModelCard
 from chatrepl.chat.costs import Price, Pricing
-from chatrepl.chat.prices import EMBEDDED, Seller, price_of
+from chatrepl.chat.prices import EMBEDDED, NOBODY, Seller, price_of
 from chatrepl.chat.usage import Usage
 from chatrepl.providers.endpoint import is_nearby
 from chatrepl.settings import Settings
+
+_LISTED_TIERS = (None, "default", "auto", "standard")
 
 
 def seller_of(settings: Settings) -> Seller:
@@ -27,6 +29,8 @@ def pricing_of(settings: Settings) -> Pricing:
     if settings.model is None and is_nearby(seller.url):
         # llama.cpp takes any name: nobody has said that OpenAI's default model is behind it.
         seller = Seller("", seller.url)
+    if seller.name != EMBEDDED and settings.extra_body.get("service_tier") not in _LISTED_TIERS:
+        seller = NOBODY  # half, or twice, what the list says
     return SellersPrices(seller)
 
 

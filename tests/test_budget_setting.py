@@ -56,6 +56,16 @@ def test_what_is_no_amount_is_told(written: object) -> None:
         read_amount(written)
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [(-1, "above 0"), (-0.5, "above 0"), (1e-9, "$0.000001 at least"), ("$0.0000009", "at least")],
+)
+def test_what_is_too_little_is_told_why(written: object, words: str) -> None:
+    with pytest.raises(ValueError, match="Expected an amount") as caught:
+        read_amount(written)
+    assert words in str(caught.value)
+
+
 def test_in_a_file_the_line_and_the_key_are_named() -> None:
     error = refusal('# mine\n[budget]\nsession = 1\nday = "2.50"\n')
     assert error.text == (

@@ -67,6 +67,7 @@ def test_max_tokens_is_set_as_the_others_but_stands_apart() -> None:
         ("stop=[1]", ["stop", "text, got a whole number"]),
         ("messages=[]", ["'messages' is chatrepl's own"]),
         ("stream=false", ["'stream'"]),
+        ("n=5", ["'n' is chatrepl's own"]),
         ("x=Infinity", ["extra_body.x", "JSON"]),
         ("max_tokens=0", ["max_tokens: it must be 1 at least"]),
         ("stop=[END", ["stop", "begins as JSON does, and is none", "in quotes"]),

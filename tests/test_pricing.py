@@ -47,6 +47,17 @@ def test_a_model_that_nobody_has_named_has_no_price_on_a_server_nearby(home: Pat
         assert (price.cost is not None) == known
 
 
+@pytest.mark.parametrize(
+    ("tier", "known"),
+    [("flex", False), ("priority", False), ('["x"]', False), ("auto", True), ("default", True)],
+)
+def test_a_service_tier_has_no_price_on_the_list(home: Path, tier: str, known: bool) -> None:
+    paths = Paths.from_environment({"CHATREPL_HOME": str(home)})
+    flags = flags_of({"model": "gpt-5"}, [f"service_tier={tier}"])
+    chosen = read_sources(flags, None, {"OPENAI_API_KEY": "k"}, paths).resolve()
+    assert (pricing_of(chosen).price(card_of(chosen), Usage(9, 9)).cost is not None) == known
+
+
 def test_the_clock_tells_the_day() -> None:
     days = iter([datetime(2025, 6, 1, tzinfo=UTC), datetime(2025, 7, 1, tzinfo=UTC)])
     prices = SellersPrices(Seller("openai"), lambda: next(days))

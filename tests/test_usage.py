@@ -18,7 +18,7 @@ from chatrepl.chat.bill import Bar, Bill, By, Row, bunched, remarks, together
 from chatrepl.chat.costs import Completion, Total
 from chatrepl.chat.usage import Usage
 from chatrepl.cli_chat import read
-from chatrepl.cli_usage import first_day
+from chatrepl.cli_usage import first_day, last_day
 from chatrepl.errors import SettingsError
 from chatrepl.store.migrations import APPLICATION_ID, MIGRATIONS
 from chatrepl.terminal.bill import show
@@ -171,6 +171,15 @@ def test_what_is_not_known_is_said(
     ] == words
 
 
+def test_until_when_is_read_and_never_later_than_today() -> None:
+    assert [last_day(text, TODAY) for text in (None, " 2026-10-31", "2999-01-01")] == [
+        *(None, date(2026, 10, 31), TODAY),
+    ]
+    for text in ("", "30d", "2026-02-30"):
+        with pytest.raises(SettingsError, match="--until '.*' is no date"):
+            last_day(text, TODAY)
+
+
 # The program.
 
 
@@ -223,6 +232,34 @@ def test_json_and_csv_have_every_digit(here: Path, capsys: Captured) -> None:
         name: str(value) for name, value in used.items()
     }
     assert (rows[1]["model"], rows[1]["cost"]) == (EVIL, "")
+
+
+def test_a_time_that_is_over_has_nothing_of_later(here: Path, capsys: Captured) -> None:
+    keep(here)
+    week_ago = datetime.now(UTC).astimezone().date() - timedelta(days=7)
+    for until, unpriced in ((week_ago, 1), (week_ago - timedelta(days=1), 0)):
+        read(["usage", "--since", "90d", "--until", str(until), "--json"])
+        found = json.loads(capsys.readouterr().out)
+        assert (found["until"], found["total"]["requests"]) == (str(until), unpriced)
+        assert found["since"] == str(until - timedelta(days=89))
+    read(["usage", "--since", "2d", "--until", str(week_ago)])
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[0] for line in out.splitlines()] == [str(week_ago)]
+    assert "1 of 1 requests" in err
+
+
+def test_into_a_pipe_words_are_printed_if_the_flag_asks_for_them(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(here)
+    monkeypatch.setenv("ACCESSIBLE", "1")
+    read(["usage", "--by", "model"])
+    assert "\t" in capsys.readouterr().out, "a script of somebody who has the variable"
+    read(["usage", "--by", "model", "--accessible"])
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1].startswith("total: 3 requests, about 3,600 prompt tokens")
+    assert len(out.splitlines()) == 3
+    assert "\t" not in out
 
 
 def test_a_file_is_overwritten_only_if_that_is_said(here: Path) -> None:

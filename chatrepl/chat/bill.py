@@ -54,9 +54,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What completions used and cost since a day, or ever: `since` is a date or None.
+    """What completions used and cost since a day, or ever: `since` and `until` are dates or None.
 
-    `days` has every day of that time up to today, used or not; `unpriced` who answered where no
+    `days` has every day of that time up to today or `until`, used or not; `unpriced` who answered where no
     price was known, as (provider, model).
     """
 
@@ -66,6 +66,7 @@ class Bill:
     days: tuple[Bar, ...]
     total: Total
     unpriced: tuple[tuple[str, str], ...] = ()
+    until: str | None = None
 
 
 def together(totals: Iterable[Total]) -> Total:

@@ -21,6 +21,7 @@ from chatrepl.errors import (
 )
 
 _SMALL = ASSUMED_WINDOW // 2
+_MUCH = 4  # times the window that is assumed; what fills more of it is no count
 
 
 class Measured:
@@ -113,7 +114,13 @@ class Measured:
     def learn(
         self, sent: Window, prompt_tokens: int, extra: Extra, *, refused: bool = False
     ) -> None:
-        """Learn how the server counts: so many tokens for what was sent, and `extra` beside it."""
+        """Learn how the server counts: so many tokens for what was sent, and `extra` beside it.
+
+        What it can't have taken teaches nothing, or no later message would seem to have room.
+        """
+        most = self.card.context_window * (1 if self.card.window_known else _MUCH)
+        if prompt_tokens > most and not refused:
+            return
         with self.measuring:
             if extra.text:
                 self.calibration.observe_extra(sent.messages, prompt_tokens, extra)

@@ -37,6 +37,10 @@ class Seller:
     url: str | None = None
 
 
+NOBODY = Seller("", "")
+"""Who has no price list."""
+
+
 def price_of(card: ModelCard, usage: Usage, seller: Seller, when: "datetime") -> Price:
     """Give what a completion costs: the user's price goes before the server's before the list's.
 

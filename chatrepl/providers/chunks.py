@@ -3,7 +3,7 @@
 import codecs
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -28,14 +28,18 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+# No bill has more. Of what is no count, none counts: the tokens are then our own estimate.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+
+
 class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 

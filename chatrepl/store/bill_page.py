@@ -30,7 +30,8 @@ def bill_page(bill: Bill) -> str:
     main = ""
     if bill.days:
         used = bill.total.usage.total_tokens
-        about = f"{bill.total.completions:,} requests · {used:,} tokens · {bill.total.written}"
+        cost = bill.total.written.replace(" ", "\N{NO-BREAK SPACE}")
+        about = f"{bill.total.completions:,} requests · {used:,} tokens · {cost}"
         main = "".join(
             [
                 _chart("Cost", bill, lambda total: total.cost, lambda total: total.written),
@@ -130,5 +131,6 @@ th, td { padding: .25rem .5rem; }
 .n, .day { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .n { text-align: end; }
 td:not(.n) { min-width: 5rem; }
+td:not(.n):not(.day) { overflow-wrap: anywhere; }
 tfoot { font-weight: bold; }
 """

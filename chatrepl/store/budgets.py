@@ -20,6 +20,8 @@ So that of a turn which takes longer, as where the computer sleeps meanwhile, co
 the turn has ended: others may then reserve what it is still using.
 """
 
+_LOST = "The session database was damaged: what was spent before is not known."
+
 _SUMS = f"""
     SELECT coalesce(sum(prompt_tokens + completion_tokens), 0), {COST_SUMS}
     FROM completion
@@ -46,6 +48,7 @@ class Budgets:
         self._database = database
         self._now = now
         self._held: list[int] = []
+        self._renewed = 0  # how often the user has been told that the bills are lost
         self._unsaved = f"unsaved {secrets.token_hex(8)}"  # a session that has no id, or none yet
 
     def reserve(
@@ -54,11 +57,14 @@ class Budgets:
         """Reserve what a request may take at most, and give how the caps stood before.
 
         Raises BudgetError if it would pass a cap, unless it is to be sent `anyway`, and
-        StorageError if that can't be found out; then nothing is reserved.
+        StorageError if that can't be found out, or once after the bills were lost with a damaged
+        database; then nothing is reserved.
         """
         number = secrets.randbits(62)  # the id of a row that is gone may be used again
         with undisturbed() as signals, self._checking():
             with self._database.writing(give_up=lambda: signals) as connection:
+                if self._lost():
+                    raise StorageError(_LOST)
                 left = (stamp(self._now() - LEFT_BEHIND),)
                 connection.execute("DELETE FROM reservation WHERE made < ?", left)
                 standings = self._standings(connection, session, so_far)
@@ -127,6 +133,11 @@ class Budgets:
         first = {"day": today, "month": today.replace(day=1)}.get(period)
         return midnight(first) if first else ""
 
+    def _lost(self) -> bool:
+        """Tell, once, that the bills of this day or month are in a database that was set aside."""
+        known, self._renewed = self._renewed, self._database.renewed
+        return known < self._renewed and any(cap.period != "session" for cap in self.caps)
+
     @contextmanager
     def _checking(self) -> Iterator[None]:
         """Say of a database that can't be used that the budget is why nothing was sent."""
@@ -135,6 +146,8 @@ class Budgets:
         except StorageError as error:
             text = f"The budget can't be checked, so nothing was sent. {error.text}"
             hint = error.hint or "Mend that; or take the budget out of the config file to go on."
+            if error.text == _LOST or self._lost():
+                hint = "The next request counts from zero."
             raise StorageError(text, hint) from error
 
 

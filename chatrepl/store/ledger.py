@@ -39,8 +39,8 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def bill(self, by: By, since: date | None, today: date) -> Bill:
-        """Draw up a bill of all that ended on the day `since` or later, by the user's local days.
+    def bill(self, by: By, since: date | None, today: date, until: date | None = None) -> Bill:
+        """Draw up a bill of all that ended from `since` to `until`, by the user's local days.
 
         Days are in their order; all else has what cost most first. What is reserved for requests
         under way is not in it.
@@ -51,13 +51,13 @@ class Ledger:
         unpriced: tuple[tuple[str, str], ...] = ()
         if self.database.file.exists():
             with self.database.reading() as connection:
-                for day, names, counts in _cells(connection, by, since):
+                for day, names, counts in _cells(connection, by, since, until):
                     days[day] = _plus(days[day], counts) if day in days else counts
                     rows[names] = _plus(rows[names], counts) if names in rows else counts
                 if by == "session":
                     titles = dict(connection.execute("SELECT id, title FROM session"))
                 if any(counts[_UNPRICED] for counts in days.values()):
-                    unpriced = _unpriced(connection, since)
+                    unpriced = _unpriced(connection, since, until)
         if by == "day":
             rows = {(str(day),): counts for day, counts in sorted(days.items())}
         elif by == "session":
@@ -66,12 +66,13 @@ class Ledger:
         if by != "day":
             billed.sort(key=_dearest_first)
         total = _total(_plus(_NONE, *days.values()))
-        start = None if since is None else str(since)
-        return Bill(by, start, tuple(billed), _timeline(days, since, today), total, unpriced)
+        timeline = _timeline(days, since, min(today, until or today))
+        start, end = (None if day is None else str(day) for day in (since, until))
+        return Bill(by, start, tuple(billed), timeline, total, unpriced, end)
 
 
 def _cells(
-    connection: sqlite3.Connection, by: By, since: date | None
+    connection: sqlite3.Connection, by: By, since: date | None, until: date | None
 ) -> Iterator[tuple[date, _Names, _Counts]]:
     """Give the sums of each day by names, in one pass: a day at a time, by the index of times.
 
@@ -87,7 +88,7 @@ def _cells(
     start = midnight(since) if since else ""
     while True:
         first = _first(connection, start)
-        if first is None:
+        if first is None or first >= _after(until):
             return
         day, end = _day_of(first)
         if since is None or day >= since:  # what is no time may come after all that are
@@ -119,12 +120,19 @@ def _day_of(ended: str) -> tuple[date, str]:
     return max(day, _LONG_AGO), end if end > ended else ended + " "
 
 
-def _unpriced(connection: sqlite3.Connection, since: date | None) -> tuple[tuple[str, str], ...]:
+def _after(until: date | None) -> str:
+    """Give the time when a day is over; of none, what comes after all times."""
+    return "~" if until is None else midnight(until + timedelta(days=1))
+
+
+def _unpriced(
+    connection: sqlite3.Connection, since: date | None, until: date | None
+) -> tuple[tuple[str, str], ...]:
     query = """
-        SELECT provider, model FROM completion WHERE cost IS NULL AND ended >= ?
+        SELECT provider, model FROM completion WHERE cost IS NULL AND ended >= ? AND ended < ?
         GROUP BY provider, model ORDER BY count(*) DESC, provider, model
     """
-    return tuple(connection.execute(query, (midnight(since) if since else "",)))
+    return tuple(connection.execute(query, (midnight(since) if since else "", _after(until))))
 
 
 def _plus(*counts: _Counts) -> _Counts:

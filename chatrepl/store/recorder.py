@@ -33,6 +33,12 @@ _PATIENCE = 3.0  # seconds that another program may hold it for
 _SHORT_PATIENCE = 0.2  # where it has held it that long before
 _FAILED = 4  # short ones of the journal in a row, after which it has: they take about 3 seconds
 
+# What another program wrote of a reply that it took for a killed one's: it was only slow.
+_NOT_KILLED = """
+    DELETE FROM completion
+    WHERE exchange = ? AND ended >= ? AND purpose = 'reply' AND estimated AND cost IS NULL
+"""
+
 _LETTERS = "bcdfghjkmnpqrstvwxz"  # they spell no words
 
 
@@ -68,6 +74,7 @@ class SessionRecorder:
         self._new: list[int] = []  # of these, what this transaction has added
         self._talk = Conversation()
         self._spent: list[Completion] = []
+        self._begun = ""  # when
         self._ends: list[_End] = []  # not written yet
         self._vain: tuple[int, int] | None = None  # a place, and what was asked there in vain
         self._kept: dict[str, object] = {}  # what is written of where the talk stands
@@ -86,7 +93,7 @@ class SessionRecorder:
 
     def begin(self, talk: Conversation) -> None:
         """Write the last exchange of a talk, and whatever before it is not written yet."""
-        self._talk, self._spent, self._vain = talk, [], None
+        self._talk, self._spent, self._vain, self._begun = talk, [], None, stamp()
         self._attempt(self._write_head)
         self._journal.begin()
 
@@ -112,7 +119,8 @@ class SessionRecorder:
             self._vain = (self._talk.parent, self._talk.head)
         with undisturbed():  # what is taken over would count no more if it were lost here
             reserved = self._budgets.take_over() if self._budgets else []
-            self._ends.append(_End(self._talk, exchange is not None, self._spent, reserved))
+            answered = exchange is not None
+            self._ends.append(_End(self._talk, answered, self._spent, reserved, self._begun))
             self._kept.pop("head", None)
             self._journal.end()
             self.keep(talk, pins, drops)
@@ -280,6 +288,8 @@ class SessionRecorder:
         exchange = end.talk.exchanges[-1]
         row = self._rows[exchange.id]
         self._write_time(connection, exchange)
+        if end.spent:
+            connection.execute(_NOT_KILLED, (row, end.begun))
         for completion in end.spent:
             write_completion(connection, row, exchange, completion, self.persona)
         remove_reservations(connection, end.reserved)
@@ -323,12 +333,13 @@ class SessionRecorder:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How the last exchange of a talk ended, what it used, and what was reserved for it."""
+    """How the last exchange of a talk ended, what it used and had reserved, and when it began."""
 
     talk: Conversation
     answered: bool
     spent: list[Completion]
     reserved: list[int]
+    begun: str
 
 
 def _state(talk: Conversation, pins: Sequence[int], drops: Sequence[int]) -> dict[str, object]:

@@ -40,6 +40,24 @@ _SESSION = """
     FROM session LEFT JOIN exchange ON exchange.id = session.head
 """
 
+# What a killed call has used at least: four bytes are taken for a token, as wherever nothing may be
+# loaded, of all that stands before the reply, and of the reply. Nobody knows what that cost.
+_BILL_ABANDONED = """
+    WITH RECURSIVE before (id, parent) AS (
+        SELECT id, parent FROM exchange WHERE id = :exchange
+        UNION SELECT exchange.id, exchange.parent FROM exchange JOIN before
+        ON exchange.id = before.parent
+    )
+    INSERT INTO completion (exchange, ended, purpose, provider, model, persona, prompt_tokens,
+        completion_tokens, cached_tokens, reasoning_tokens, estimated, cost, priced_by)
+    SELECT id, (SELECT max(written) FROM piece WHERE exchange = :exchange), 'reply', provider,
+        model, '',
+        (SELECT (coalesce(sum(length(CAST(content AS BLOB))), 0) + 3) / 4 FROM message
+         WHERE exchange IN (SELECT id FROM before)),
+        (:size + 3) / 4, 0, 0, 1, NULL, ''
+    FROM exchange WHERE id = :exchange
+"""
+
 
 class Sessions:
     """The sessions of a database. Every method may raise StorageError."""
@@ -51,7 +69,7 @@ class Sessions:
         """List the sessions, newest first."""
         if not self.database.file.exists():
             return []
-        self._end_abandoned()
+        self.end_abandoned()
         with self.database.reading() as connection:
             order = "ORDER BY updated DESC, session.rowid DESC LIMIT ?"
             return [_session(row) for row in connection.execute(f"{_SESSION} {order}", (limit,))]
@@ -61,7 +79,7 @@ class Sessions:
         words = encodable(text).replace("\0", " ").split()
         if not words or not self.database.file.exists():
             return []
-        self._end_abandoned()
+        self.end_abandoned()
         conditions, values = _conditions(words)
         query = f"""
             SELECT found.role, found.content, listed.*
@@ -98,7 +116,7 @@ class Sessions:
 
     def load(self, name: str) -> Saved:
         """Read a session by its id, with all its branches. Raises SettingsError if it is gone."""
-        self._end_abandoned()
+        self.end_abandoned()
         with self.database.reading() as connection, _much_made():
             row = connection.execute(f"{_SESSION} WHERE session.id = ?", (name,)).fetchone()
             if row is None:
@@ -134,9 +152,11 @@ class Sessions:
             # Until its parts are merged, the index has each three letters of it, and their places.
             connection.execute("INSERT INTO message_text (message_text) VALUES ('optimize')")
 
-    def _end_abandoned(self) -> None:
-        """Make replies of the pieces that killed programs have left."""
-        before = stamp(datetime.now(UTC) - _ABANDONED)
+    def end_abandoned(self, now: datetime | None = None) -> None:
+        """Make replies of the pieces that killed programs have left, and bill them by estimate."""
+        if not self.database.file.exists():
+            return
+        before = stamp((now or datetime.now(UTC)) - _ABANDONED)
         found = "SELECT exchange FROM piece GROUP BY exchange HAVING max(written) < ?"
         with self.database.reading() as connection:
             if connection.execute(found, (before,)).fetchone() is None:
@@ -144,6 +164,9 @@ class Sessions:
         with self.database.writing() as connection:
             for (exchange,) in connection.execute(found, (before,)).fetchall():
                 text = "".join(_pieces(connection, exchange))
+                connection.execute(
+                    _BILL_ABANDONED, {"exchange": exchange, "size": len(text.encode())}
+                )
                 write_reply(connection, exchange, text, goes_on=True)
                 connection.execute(
                     "UPDATE exchange SET ended = ? WHERE id = ?", (stamp(), exchange)

@@ -43,19 +43,23 @@ _CHOICES = (
 )
 
 
-def show(bill: Bill, screen: Screen) -> None:
-    """Print a table and two charts, or into a pipe a line for each row, with tabs between."""
-    if not screen.on_terminal:
+def show(bill: Bill, screen: Screen, *, spoken: bool = False) -> None:
+    """Print a table and two charts, or into a pipe a line for each row, with tabs between.
+
+    `spoken` asks for sentences, into a pipe too.
+    """
+    if not (screen.on_terminal or spoken):
         for fields in records(bill):
             print("\t".join(" ".join(clean(field).split()) for field in fields))
         return
     from rich.text import Text  # noqa: PLC0415 - imports most of rich
 
     rows = _shortened(bill)
-    if screen.accessible or screen.out.width < _NARROW:
+    if spoken or screen.accessible or screen.out.width < _NARROW:
         for row in (*rows, Row(("total",), bill.total)):
             words = ", ".join(filter(None, _words(row, bill)))
-            screen.out.print(Text(f"{words}: {_spoken(row.total)}"))
+            line = Text(f"{words}: {_spoken(row.total)}")
+            screen.out.print(line, soft_wrap=not screen.on_terminal)
         return
     plain = not _can_show(BLOCKS + "≈│└─", sys.stdout.encoding)
     screen.out.print(_table(bill, rows, screen.out.width, plain=plain))
@@ -235,6 +239,7 @@ def as_dict(bill: Bill) -> dict[str, Any]:
     return {
         "by": bill.by,
         "since": bill.since,
+        "until": bill.until,
         "rows": [
             dict(zip(NAMES[bill.by], row.names, strict=True)) | numbers(row.total)
             for row in bill.rows

@@ -447,6 +447,17 @@ def test_what_is_beside_the_messages_teaches_nothing_of_the_tokenizer(
     assert chat.calibration.taught
 
 
+@pytest.mark.parametrize("model", ["gpt-4", "nobody-1"])
+@pytest.mark.parametrize("schema", [None, read_fields("city:str")])
+def test_a_count_that_the_window_cant_hold_teaches_nothing(model: str, schema: object) -> None:
+    script = [TextDelta("Hi."), UsageReport(Usage(10**9, 2)), Finished("stop", "m")]
+    chat = Chat(ScriptedProvider(script, script), card_for(model))
+    chat.ask_for({}, schema)  # type: ignore[arg-type]
+    for _ in range(2):
+        assert TextDelta("Hi.") in list(chat.say("Hello."))
+    assert chat.calibration.request([LONG]) < 200
+
+
 def test_a_server_that_refuses_for_a_schema_is_asked_again_with_less() -> None:
     server = Server((1.0, 1.0, 1.0), 600, ["{}"])  # of which most are the schema
     card = card_for("gpt-4", context_window=server.window)

@@ -246,6 +246,16 @@ def test_usage_may_lack_its_parts(
     assert UsageReport(Usage(9, 2)) in ask(provider)
 
 
+@pytest.mark.parametrize("count", [-1, 10**9 + 1, 2**63 - 1, 2**70])
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_a_count_that_no_bill_has_counts_as_none_told(
+    server: Loopback, provider: OpenAIProvider, name: str, count: int
+) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, name: count}
+    server.then(Reply([chunk({"content": "Hi"}, "stop", usage=usage)]))
+    assert ask(provider) == [TextDelta("Hi"), Finished("stop", "loop-1")]
+
+
 def test_usage_that_grows_from_chunk_to_chunk_is_counted_once(
     server: Loopback, provider: OpenAIProvider
 ) -> None:

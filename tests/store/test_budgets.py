@@ -359,6 +359,30 @@ def test_a_database_that_cant_be_asked_is_the_reason_why_nothing_is_sent(tmp_pat
     assert budgets.take_over() == []
 
 
+def test_bills_that_are_lost_with_a_damaged_database_are_told_once_before_all_counts_from_zero(
+    file: Path,
+) -> None:
+    with closing(Database(file, print)) as database:
+        spend(database, Decimal("0.9"))
+    file.write_bytes(b"x" * file.stat().st_size)
+    with closing(Database(file, lambda _: None)) as database:
+        budgets = Budgets(database, [cap("day", 1)])
+        with pytest.raises(StorageError) as caught:
+            budgets.reserve(Amounts(1, Decimal("0.5")), None, NOTHING)
+        assert "nothing was sent" in caught.value.text
+        assert caught.value.hint == "The next request counts from zero."
+        assert budgets.take_over() == []
+        (standing,) = budgets.reserve(Amounts(1, Decimal("0.5")), None, NOTHING)
+        assert (standing.spent, standing.reserved) == (0, 0)
+
+
+def test_a_cap_of_a_session_alone_has_lost_nothing(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_bytes(b"x" * 9999)
+    with closing(Database(file, lambda _: None)) as database:
+        Budgets(database, [cap("session", 1)]).reserve(NOTHING, None, NOTHING)
+
+
 # Several programs.
 
 SPENDER = """

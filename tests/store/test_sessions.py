@@ -22,13 +22,15 @@ from hypothesis.stateful import (
     rule,
 )
 
-from chatrepl.chat.events import Finished, TextDelta
+from chatrepl.chat.events import Event, Finished, TextDelta, UsageReport
 from chatrepl.chat.messages import Message
 from chatrepl.chat.previewing import pin
+from chatrepl.chat.usage import Usage
 from chatrepl.errors import ChatreplError, ServerError, SettingsError, StreamInterruptedError
 from chatrepl.store.rows import stamp
 from chatrepl.store.sessions import Sessions
-from tests.support.store import Desk, assert_sound, count, desk, load, sessions_in, shape
+from tests.store.test_recorder import soon
+from tests.support.store import Desk, assert_sound, count, desk, load, rows, sessions_in, shape
 
 REFUSED = ServerError("The server fell over.")
 CUT = StreamInterruptedError("The stream was cut.")
@@ -369,6 +371,40 @@ def test_a_journal_that_was_left_is_read_as_a_reply(
         assert saved.unsent == ""
     assert count(file, "piece") == (0 if age else 2), "it may still be coming, or not"
     assert_sound(file)
+
+
+@pytest.mark.parametrize("go_on", [False, True], ids=["a reply", "a reply gone on with"])
+def test_a_reply_that_was_left_is_billed_once_by_estimate(file: Path, go_on: bool) -> None:
+    leave_behind(file, timedelta(hours=1), go_on)
+    with sessions_in(file) as sessions:
+        for _ in range(2):
+            sessions.end_abandoned()
+    written = datetime.now(UTC) - timedelta(hours=1)
+    ((ended, *bill),) = rows(
+        file,
+        "SELECT ended, exchange, provider, model, prompt_tokens, completion_tokens, cost, "
+        "priced_by FROM completion WHERE estimated AND ended < ?",
+        stamp(datetime.now(UTC) - timedelta(minutes=1)),
+    )
+    assert abs(datetime.fromisoformat(ended) - written) < timedelta(minutes=1)
+    before = len("OnefirstTwo" + "sec" * go_on)
+    assert bill == [2, "scripted", "gpt-4", -(-before // 4), 1, None, ""]
+
+
+def test_a_reply_that_was_only_slow_is_billed_once(file: Path) -> None:
+    usage = UsageReport(Usage(30, 4))
+    with desk(file) as run, sessions_in(file) as others:
+
+        def script() -> Iterator[Event]:
+            yield TextDelta("Well")
+            soon(lambda: count(file, "piece"))
+            others.end_abandoned(datetime.now(UTC) + timedelta(minutes=2))
+            assert rows(file, "SELECT estimated FROM completion") == [(1,)]
+            yield usage
+            yield Finished("stop", "m")
+
+        run.say("One", script())
+    assert rows(file, "SELECT prompt_tokens, estimated FROM completion") == [(30, 0)]
 
 
 def test_a_reply_that_was_left_long_ago_is_found_by_a_search(file: Path) -> None:
