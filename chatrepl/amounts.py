@@ -26,7 +26,8 @@ class Amount:
 def read_amount(written: object) -> Amount:
     """Read an amount: a number is US dollars, a text says of what it is.
 
-    Raises ValueError, in the words of an error message, for what is none, not above 0, or too small to write.
+    Raises ValueError, in the words of an error message, for what is none, not above 0, or
+    too small to be written.
 
     >>> read_amount(2.5), read_amount("200k tokens")
     (Amount(value=Decimal('2.5'), in_tokens=False), Amount(value=Decimal('200000'), in_tokens=True))

@@ -56,8 +56,8 @@ class Bar:
 class Bill:
     """What completions used and cost since a day, or ever: `since` and `until` are dates or None.
 
-    `days` has every day of that time up to today or `until`, used or not; `unpriced` who answered where no
-    price was known, as (provider, model).
+    `days` has every day of that time up to today or `until`, used or not; `unpriced` who
+    answered where no price was known, as (provider, model).
     """
 
     by: By

@@ -127,10 +127,15 @@ rect.none { fill: var(--dim); }
 .axis { margin: .3rem 0 0; }
 h2 { margin-top: 1.5rem; }
 table { font-size: .85rem; }
-th, td { padding: .25rem .5rem; }
+th, td { padding: .25rem .4rem; }
 .n, .day { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .n { text-align: end; }
 td:not(.n) { min-width: 5rem; }
 td:not(.n):not(.day) { overflow-wrap: anywhere; }
 tfoot { font-weight: bold; }
+@media screen and (max-width: 40rem) { /* requests and cost, as on a narrow terminal */
+  tr > .n:nth-last-child(n+2):nth-last-child(-n+5) { display: none; }
+  th, td { padding: .25rem; }
+  td:not(.n) { min-width: 4rem; }
+}
 """

@@ -41,7 +41,8 @@ _SESSION = """
 """
 
 # What a killed call has used at least: four bytes are taken for a token, as wherever nothing may be
-# loaded, of all that stands before the reply, and of the reply. Nobody knows what that cost.
+# loaded, of all that stands before the reply, and of the reply. Only of the embedded model the
+# cost is known.
 _BILL_ABANDONED = """
     WITH RECURSIVE before (id, parent) AS (
         SELECT id, parent FROM exchange WHERE id = :exchange
@@ -54,7 +55,8 @@ _BILL_ABANDONED = """
         model, '',
         (SELECT (coalesce(sum(length(CAST(content AS BLOB))), 0) + 3) / 4 FROM message
          WHERE exchange IN (SELECT id FROM before)),
-        (:size + 3) / 4, 0, 0, 1, NULL, ''
+        (:size + 3) / 4, 0, 0, 1, CASE provider WHEN 'embedded' THEN 0 END,
+        CASE provider WHEN 'embedded' THEN provider ELSE '' END
     FROM exchange WHERE id = :exchange
 """
 

@@ -58,8 +58,8 @@ def show(bill: Bill, screen: Screen, *, spoken: bool = False) -> None:
     if spoken or screen.accessible or screen.out.width < _NARROW:
         for row in (*rows, Row(("total",), bill.total)):
             words = ", ".join(filter(None, _words(row, bill)))
-            line = Text(f"{words}: {_spoken(row.total)}")
-            screen.out.print(line, soft_wrap=not screen.on_terminal)
+            said = Text(f"{words}: {_spoken(row.total)}")
+            screen.out.print(said, soft_wrap=not screen.on_terminal)
         return
     plain = not _can_show(BLOCKS + "≈│└─", sys.stdout.encoding)
     screen.out.print(_table(bill, rows, screen.out.width, plain=plain))

@@ -450,7 +450,11 @@ def test_what_is_beside_the_messages_teaches_nothing_of_the_tokenizer(
 @pytest.mark.parametrize("model", ["gpt-4", "nobody-1"])
 @pytest.mark.parametrize("schema", [None, read_fields("city:str")])
 def test_a_count_that_the_window_cant_hold_teaches_nothing(model: str, schema: object) -> None:
-    script = [TextDelta("Hi."), UsageReport(Usage(10**9, 2)), Finished("stop", "m")]
+    script: list[Line] = [
+        TextDelta("Hi."),
+        UsageReport(Usage(10**9, 2)),
+        Finished("stop", "m"),
+    ]
     chat = Chat(ScriptedProvider(script, script), card_for(model))
     chat.ask_for({}, schema)  # type: ignore[arg-type]
     for _ in range(2):
