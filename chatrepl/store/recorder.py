@@ -36,7 +36,8 @@ _FAILED = 4  # short ones of the journal in a row, after which it has: they take
 # What another program wrote of a reply that it took for a killed one's: it was only slow.
 _NOT_KILLED = """
     DELETE FROM completion
-    WHERE exchange = ? AND ended >= ? AND purpose = 'reply' AND estimated AND cost IS NULL
+    WHERE exchange = ? AND ended >= ? AND purpose = 'reply' AND estimated
+        AND coalesce(cost, 0) = 0
 """
 
 _LETTERS = "bcdfghjkmnpqrstvwxz"  # they spell no words
