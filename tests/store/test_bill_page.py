@@ -42,6 +42,7 @@ def test_a_page_has_two_charts_whose_bars_say_what_they_are() -> None:
     )
     assert "2 of 6 requests have no price (&lt;/title&gt; at &lt;i&gt;)" in page
     assert "deleted or not saved" in page
+    assert "· ≈$1.50\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}?</p>" in page, "a cost stays in one line"
 
 
 def test_a_page_of_many_days_has_bars_of_weeks() -> None:
