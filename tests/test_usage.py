@@ -235,7 +235,7 @@ def test_json_and_csv_have_every_digit(here: Path, capsys: Captured) -> None:
 
 
 def test_a_time_that_is_over_has_nothing_of_later(here: Path, capsys: Captured) -> None:
-    late = Completion("reply", Usage(1), model="late", provider="ollama")
+    late = Completion("reply", Usage(1), model="of-today", provider="ollama")
     spend(keep(here), late, ended=datetime.now(UTC))
     week_ago = datetime.now(UTC).astimezone().date() - timedelta(days=7)
     for until, unpriced in ((week_ago, 1), (week_ago - timedelta(days=1), 0)):
@@ -247,7 +247,7 @@ def test_a_time_that_is_over_has_nothing_of_later(here: Path, capsys: Captured) 
     out, err = capsys.readouterr()
     assert [line.split("\t")[0] for line in out.splitlines()] == [str(week_ago)]
     assert "1 of 1 requests" in err
-    assert "late" not in err
+    assert "of-today" not in err
 
 
 def test_into_a_pipe_words_are_printed_if_the_flag_asks_for_them(
