@@ -11,6 +11,7 @@ import pytest
 from chatrepl.attaching import attach
 from chatrepl.chat.attachments import AttachedText
 from chatrepl.errors import SettingsError
+from chatrepl.installing import install
 from chatrepl.pdf import MOST_PAGES, is_pdf, read_pdf
 from tests.support.loopback import Loopback
 from tests.support.pdfs import bomb, of_streams, pdf
@@ -117,5 +118,4 @@ def test_without_the_extra_it_is_named(home: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"paper.pdf is a PDF, and the extra that reads those is not installed." in done.stderr
-    hint = f"Run: {sys.executable} -m pip install 'chatrepl-terminal[pdf]'\n"
-    assert hint.encode() in done.stderr
+    assert f"Run: {install('chatrepl-terminal[pdf]')}\n".encode() in done.stderr

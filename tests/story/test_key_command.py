@@ -2,13 +2,13 @@
 
 import json
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("keyring", reason="keyring is not installed (the extra 'keyring')")
 
+from chatrepl.installing import install
 from tests.support.keyrings import in_keyring, keyring_file
 from tests.support.loopback import Loopback
 from tests.support.program import Terminal, run
@@ -156,7 +156,7 @@ def without_keyring(tmp_path: Path) -> dict[str, str]:
 def test_without_the_package_it_is_said_what_brings_it(
     home: Path, without_keyring: dict[str, str]
 ) -> None:
-    brings = f"{sys.executable} -m pip install 'chatrepl-terminal[keyring]' brings it"
+    brings = f"{install('chatrepl-terminal[keyring]')} brings it"
     words = ["system keyring", "'openai'", brings]
     assert_told(home, "key", "set", "openai", env=without_keyring, words=[*words, "api_key_env"])
     keep(home)
