@@ -175,7 +175,8 @@ window of 1,024 tokens.
 
 def document(about: str, rows: Sequence[Row]) -> str:
     """Give docs/benchmarks.md: all figures, and what they mean."""
-    head = "# Benchmarks\n\nWritten by `python -m benchmarks --write`; with `--full` it has the long talk too."
+    how = "Written by `python -m benchmarks --write`; with `--full` it has the long talk too."
+    head = f"# Benchmarks\n\n{how}"
     return f"{head}\n\n{about}\n\n{figures(rows)}\n\n{_NOTE}"
 
 
