@@ -1,7 +1,7 @@
 """Measure everything that README.md says, each figure beside a floor of the same run.
 
-`python -m benchmarks` takes about 20 minutes and prints Markdown tables. `--full` holds the long
-talk with the embedded model too, which takes another quarter of an hour. The floors are the
+`python -m benchmarks` takes about a quarter of an hour and prints Markdown tables. `--full` holds the long
+talk with the embedded model too, which takes as long again. The floors are the
 programs in benchmarks/floors/; floor and chatrepl take turns, and the figures are medians.
 `--write` puts the table into docs/benchmarks.md, and README's rows of it into README.md, with the
 number of runs.
@@ -51,7 +51,7 @@ def main() -> None:
         parser.error("--write needs all figures, and no --only")
     about = f"{machine()}; medians of {options.runs}."
     if not options.only and options.runs == _RUNS:
-        print(f"This takes about {35 if options.full else 20} minutes.", file=sys.stderr)
+        print(f"This takes about {30 if options.full else 15} minutes.", file=sys.stderr)
     print(f"{about}\n", flush=True)
     if _STORE in wanted:
         print(f"## {_STORE.capitalize()}\n", flush=True)

@@ -83,8 +83,11 @@ def test_a_window_that_grows_at_every_twentieth_piece(home: Path, server: Loopba
 
 @pytest.mark.parametrize(
     "sizes",
-    [[(60, 24), (100, 24)], [(80, 12), (80, 40)], [(100, 15), (47, 30), (120, 10), (80, 24)]],
-    ids=["width", "height", "both"],
+    [
+        pytest.param([(60, 24), (100, 24)], id="width", marks=pytest.mark.thorough),
+        pytest.param([(80, 12), (80, 40)], id="height", marks=pytest.mark.thorough),
+        pytest.param([(100, 15), (47, 30), (120, 10), (80, 24)], id="both"),
+    ],
 )
 def test_a_window_that_folds_its_lines_anew_at_every_twentieth_piece(
     home: Path, server: Loopback, sizes: list[tuple[int, int]]
