@@ -1,10 +1,9 @@
 """Measure everything that README.md says, each figure beside a floor of the same run.
 
-`python -m benchmarks` takes about a quarter of an hour and prints Markdown tables. `--full` holds the long
-talk with the embedded model too, which takes as long again. The floors are the
-programs in benchmarks/floors/; floor and chatrepl take turns, and the figures are medians.
-`--write` puts the table into docs/benchmarks.md, and README's rows of it into README.md, with the
-number of runs.
+`python -m benchmarks` takes about a quarter of an hour and prints Markdown tables. `--full` holds
+the long talk with the embedded model too, which takes as long again. The floors are the programs in
+benchmarks/floors/; floor and chatrepl take turns, and the figures are medians. `--write` puts the
+table into docs/benchmarks.md, and README's rows of it into README.md, with the number of runs.
 """
 
 import argparse
