@@ -361,7 +361,8 @@ class Prompt:
     def refresh(self) -> None:
         """Draw the toolbar anew; may be called from any thread."""
         if self._session.app.is_running:
-            self._session.app.invalidate()
+            with suppress(RuntimeError):  # it has just ended
+                self._session.app.invalidate()
 
     def _soon(self, act: Callable[[], None]) -> None:
         """Have something done by the thread that asks for the line, if one does."""
