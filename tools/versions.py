@@ -69,7 +69,9 @@ def _uv(*arguments: str) -> None:
     """Run uv, which says itself what is wrong. Raises SystemExit if it fails or is not there."""
     if importlib.util.find_spec("uv") is None:
         sys.exit("uv is not installed. The extra dev brings it, as README's second command does.")
-    done = subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=ROOT, check=False)  # noqa: S603
+    # As pip does, uv is to trust whom the system trusts: a company's proxy has its own certificate.
+    uv = [sys.executable, "-m", "uv", "--system-certs"]
+    done = subprocess.run([*uv, *arguments], cwd=ROOT, check=False)  # noqa: S603
     if done.returncode:
         sys.exit(f"uv {' '.join(arguments[:2])} failed, as told above; no test was run.")
 
